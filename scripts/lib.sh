@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
+# Sourced by the scripts beside it (bash): paths, messages, and what must be installed for what.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+JOBS=${JOBS:-$(nproc)}
+
+# Debian packages, by what needs them.
+PACKAGES_BUILD=(cmake ninja-build g++ libc6-dev linux-libc-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
+  libcli11-dev catch2 libseccomp-dev libcap-dev)
+PACKAGES_RUN=(busybox-static util-linux)
+PACKAGES_CLANG=(clang-14 clang libclang-rt-14-dev)
+PACKAGES_TIDY=(clang-tidy-14)
+PACKAGES_FORMAT=(clang-format-14)
+PACKAGES_CROSS=(g++-aarch64-linux-gnu)
+PACKAGES_SCRIPTS=(python3)
+
+say() { printf '%s\n' "$*"; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || say "$package"
+  done
+}
+
+# Installs those of the named packages that are not there, and says which.
+need_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "this system has no apt-get; install these by hand: ${missing[*]}"
+  [ "$(id -u)" = 0 ] || die "as root, run: apt-get install ${missing[*]}"
+  say "installing: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq update || return
+  apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" >/dev/null
+}
+
+# configure_and_build PRESET [TARGET...]
+configure_and_build() {
+  local preset=$1
+  shift
+  (cd "$ROOT" && cmake --preset "$preset" &&
+    cmake --build "build/$preset" --parallel "$JOBS" ${1+--target "$@"})
+}
+
+# Where the build of PRESET puts the runtime's program.
+wherry_program() { say "$ROOT/build/$1/runtime/cli/wherry"; }
+
+# The controllers that a cgroup2-shell would find, as one line.
+cgroup2_controllers() { "$ROOT/scripts/cgroup2-shell" cat /sys/fs/cgroup/cgroup.controllers; }
