@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/files.hpp"
+
+namespace wherry::os {
+
+Result<std::string> read_all(int fd, std::size_t limit) {
+  std::string text(4096, '\0');
+  std::size_t size = 0;
+  for (;;) {
+    auto got = read(fd, text.data() + size, text.size() - size);
+    if (!got) return Result<std::string>::failure(got.error());
+    if (*got == 0) break;
+    size += static_cast<std::size_t>(*got);
+    if (size > limit) return Result<std::string>::failure(EFBIG);
+    if (size == text.size()) text.resize(size * 4);
+  }
+  text.resize(size);
+  return text;
+}
+
+Result<std::string> read_file(int dir, const char* path, std::size_t limit) {
+  auto fd = openat(dir, path, kRdOnly | kNoCtty);
+  return fd ? read_all(fd->get(), limit) : Result<std::string>::failure(fd.error());
+}
+
+Status write_all(int fd, std::string_view data) noexcept {
+  while (!data.empty()) {
+    auto written = write(fd, data.data(), data.size());
+    if (!written) return Status(written.error());
+    if (*written == 0) return Status(EIO);
+    data.remove_prefix(static_cast<std::size_t>(*written));
+  }
+  return Status();
+}
+
+Status create_file(int dir, const char* name, std::string_view data, unsigned mode) noexcept {
+  auto fd = openat(dir, name, kWrOnly | kCreat | kExcl | kNoFollow, mode);
+  return fd ? write_all(fd->get(), data) : Status(fd.error());
+}
+
+Status replace_file(int dir, const std::string& name, std::string_view data, unsigned mode) {
+  const std::string beside = name + ".tmp";
+  auto fd = openat(dir, beside.c_str(), kWrOnly | kCreat | kTrunc | kNoFollow, mode);
+  if (!fd) return Status(fd.error());
+  if (auto status = write_all(fd->get(), data); !status) return status;
+  return renameat(dir, beside.c_str(), dir, name.c_str());
+}
+
+Status write_existing(int dir, const char* path, std::string_view data) noexcept {
+  auto fd = openat(dir, path, kWrOnly | kNoCtty);
+  if (!fd) return Status(fd.error());
+  auto written = write(fd->get(), data.data(), data.size());
+  if (!written) return Status(written.error());
+  return static_cast<std::size_t>(*written) == data.size() ? Status() : Status(EIO);
+}
+
+Result<Fd> sealed_memory(const char* name, std::string_view data, bool executable) noexcept {
+  // memfd_create(2): kernels before 6.3 do not know MFD_EXEC and make every memfd executable.
+  auto fd = memfd_create(name, kMfdAllowSealing | (executable ? kMfdExec : 0));
+  if (!fd && executable && fd.error() == EINVAL) fd = memfd_create(name, kMfdAllowSealing);
+  if (!fd) return fd;
+  if (auto status = write_all(fd->get(), data); !status) return Result<Fd>::failure(status.error());
+  auto sealed = fcntl(fd->get(), kFAddSeals, kSealSeal | kSealShrink | kSealGrow | kSealWrite);
+  return sealed ? static_cast<Result<Fd>&&>(fd) : Result<Fd>::failure(sealed.error());
+}
+
+}  // namespace wherry::os

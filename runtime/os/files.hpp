@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small files, whole. Hosted.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "os/core/calls.hpp"
+
+namespace wherry::os {
+
+// At most `limit` bytes; a longer file is EFBIG.
+Result<std::string> read_all(int fd, std::size_t limit);
+Result<std::string> read_file(int dir, const char* path, std::size_t limit);
+
+Status write_all(int fd, std::string_view data) noexcept;
+// Makes a new file; EEXIST when there is one.
+Status create_file(int dir, const char* name, std::string_view data, unsigned mode) noexcept;
+// Whoever reads sees the old content or the new one: written beside as "<name>.tmp", then renamed.
+Status replace_file(int dir, const std::string& name, std::string_view data, unsigned mode);
+// For files of procfs, sysfs and cgroupfs: one write(2), no creation.
+Status write_existing(int dir, const char* path, std::string_view data) noexcept;
+
+// An unnamed file that is complete and can never change: for state documents and programs.
+Result<Fd> sealed_memory(const char* name, std::string_view data, bool executable) noexcept;
+
+}  // namespace wherry::os

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only way in which the host makes processes: vfork and exec of a program, never a fork that runs its own code.
+// Safe in a program with threads.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "os/core/calls.hpp"
+
+namespace wherry::os {
+
+struct Program {
+  int executable = -1;  // execveat(2) of this descriptor when >= 0, else of `path`
+  std::string path;
+  std::vector<std::string> args;
+  std::vector<std::string> env;
+  int standard_input = -1;      // becomes fd 0; -1: inherited
+  int standard_output = -1;     // becomes fd 1; -1: inherited
+  std::vector<int> kept;        // lose FD_CLOEXEC in the child
+  unsigned first_closed = 3;    // descriptors from here on are closed at the exec, but for `kept`
+  bool own_group = false;       // setpgid(0, 0)
+};
+
+struct Child {
+  int pid = 0;
+  Fd pidfd;
+};
+
+// Signals are at their defaults and unblocked in the child. A failure of anything up to the exec is the result.
+Result<Child> spawn(const Program& program);
+
+struct Exit {
+  int code = 0;           // exit status, or the number of the signal
+  bool signaled = false;
+  // As a shell shows it: 128 + signal.
+  [[nodiscard]] int status() const noexcept { return signaled ? 128 + code : code; }
+};
+
+// waitid(2). Blocks; EINTR is retried. Also for a child without exit signal.
+Result<Exit> reap(int pidfd) noexcept;
+
+}  // namespace wherry::os
