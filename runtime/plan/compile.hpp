@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nouns to verbs: what a config.json means, as the ordered list of steps that makes it true.
+#pragma once
+
+#include "oci/spec.hpp"
+#include "plan/facts.hpp"
+#include "plan/plan.hpp"
+
+namespace wherry::plan {
+
+// Pure. `spec` is valid (oci::validate). Throws wherry::Error, with a JSON pointer, for what cannot be done on the
+// host that `facts` describe.
+[[nodiscard]] Plan compile(const oci::Spec& spec, const Facts& facts);
+
+// A further process in a running container. `process` is what it is to be, `spec` is the container's saved config. Origins
+// point into the process document.
+[[nodiscard]] Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts);
+
+// For poststop hooks, which run when there is no plan any more.
+[[nodiscard]] RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind);
+
+}  // namespace wherry::plan

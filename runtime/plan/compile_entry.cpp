@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cgroup, and the way from the host's namespaces into the container's.
+#include <linux/sched.h>
+
+#include <vector>
+
+#include "os/core/abi.hpp"
+#include "plan/compile_limits.hpp"
+#include "plan/composer.hpp"
+#include "oci/validate.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::plan {
+namespace {
+
+using oci::NamespaceType;
+
+uint64_t clone_flag(NamespaceType type) {
+  switch (type) {  // intentionally no default
+    case NamespaceType::kPid: return CLONE_NEWPID;
+    case NamespaceType::kNetwork: return CLONE_NEWNET;
+    case NamespaceType::kMount: return CLONE_NEWNS;
+    case NamespaceType::kIpc: return CLONE_NEWIPC;
+    case NamespaceType::kUts: return CLONE_NEWUTS;
+    case NamespaceType::kUser: return CLONE_NEWUSER;
+    case NamespaceType::kCgroup: return CLONE_NEWCGROUP;
+    case NamespaceType::kTime: return os::kCloneNewTime;
+  }
+  return 0;
+}
+
+struct Joined {
+  NamespaceType type;
+  Slot slot;
+  std::string origin;
+};
+
+std::vector<Joined> open_namespaces(Composer& out) {
+  std::vector<Joined> joined;
+  const auto& namespaces = out.spec.linux.namespaces;
+  for (std::size_t i = 0; i < namespaces.size(); ++i) {
+    if (namespaces[i].path.empty()) continue;
+    const std::string origin = pointer("/linux/namespaces", i);
+    const Joined entry{namespaces[i].type, out.new_slot(origin), origin};
+    out.init(OpenNamespace<Owned>{{clone_flag(entry.type)}, namespaces[i].path, entry.slot}, origin);
+    joined.push_back(entry);
+  }
+  return joined;
+}
+
+// setns(2) asks for rights over the namespace's owner. A privileged host has them before it enters a user namespace, an
+// unprivileged one after. The pid namespace is last of the others (it takes effect at the clone); the cgroup namespace
+// waits for pid 1, since clone3(CLONE_INTO_CGROUP) looks at the caller's.
+void enter_namespaces(Composer& out, const std::vector<Joined>& joined) {
+  const auto enter = [&](auto&& wanted) {
+    for (const Joined& entry : joined)
+      if (wanted(entry.type)) out.init(EnterNamespace<Owned>{{clone_flag(entry.type)}, entry.slot}, entry.origin);
+  };
+  const auto is_user = [](NamespaceType type) { return type == NamespaceType::kUser; };
+  if (!out.facts.privileged) enter(is_user);
+  enter([](NamespaceType type) {
+    return type != NamespaceType::kUser && type != NamespaceType::kPid && type != NamespaceType::kCgroup;
+  });
+  enter([](NamespaceType type) { return type == NamespaceType::kPid; });
+  if (out.facts.privileged) enter(is_user);
+}
+
+std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings) {
+  std::vector<IdMap> maps;
+  for (const oci::IdMapping& mapping : mappings) maps.push_back({mapping.container_id, mapping.host_id, mapping.size});
+  return maps;
+}
+
+void create_user_namespace(Composer& out) {
+  out.init(CreateUserNamespace<Owned>{}, "/linux/namespaces");
+  out.host(MapIds{id_maps(out.spec.linux.uid_mappings), id_maps(out.spec.linux.gid_mappings)}, "/linux/uidMappings");
+}
+
+void create_time_namespace(Composer& out) {
+  CreateTimeNamespace<Owned> step;
+  for (const auto& [clock, offset] : out.spec.linux.time_offsets) {
+    const bool monotonic = clock == "monotonic";
+    (monotonic ? step.monotonic_seconds : step.boottime_seconds) = offset.secs;
+    (monotonic ? step.monotonic_nanoseconds : step.boottime_nanoseconds) = offset.nanosecs;
+  }
+  out.init(step, "/linux/timeOffsets");
+}
+
+void spawn_pid1(Composer& out) {
+  SpawnPid1<Owned> step;
+  for (const oci::Namespace& entry : out.spec.linux.namespaces) {
+    // The user and time namespaces exist already, the cgroup namespace shows the cgroup that the clone lands in.
+    if (entry.path.empty() && entry.type != NamespaceType::kUser && entry.type != NamespaceType::kTime)
+      step.fresh.value |= clone_flag(entry.type);
+  }
+  step.cgroup = out.facts.cgroup_manager == CgroupManager::kDisabled ? slot::kNone : slot::kCgroup;
+  out.init(step, "/linux/namespaces");
+}
+
+}  // namespace
+
+void compile_cgroup(Composer& out) {
+  if (out.facts.cgroup_manager == CgroupManager::kDisabled) return;
+  out.host(CreateCgroup{out.facts.cgroup_mount, out.facts.cgroup_path}, "/linux/cgroupsPath");
+  if (out.spec.linux.resources) {
+    Limits limits = compile_limits(*out.spec.linux.resources);
+    if (!(limits == Limits{})) out.host(SetLimits{std::move(limits)}, "/linux/resources");
+  }
+  if (out.facts.privileged) out.host(AttachDeviceFilter{compile_device_rules(out.spec.linux)}, "/linux/resources/devices");
+}
+
+void compile_entry(Composer& out) {
+  if (out.spec.process->oom_score_adj)
+    out.init(SetOomScoreAdj<Owned>{*out.spec.process->oom_score_adj}, "/process/oomScoreAdj");
+  const std::vector<Joined> joined = open_namespaces(out);
+  compile_early_sources(out);
+  compile_raised_limits(out, *out.spec.process, "/process");
+  if (out.is_new(NamespaceType::kUser)) create_user_namespace(out);
+  out.init(HideFromTracers<Owned>{});
+  enter_namespaces(out, joined);
+  if (out.is_new(NamespaceType::kTime)) create_time_namespace(out);
+  spawn_pid1(out);
+  for (const Joined& entry : joined) {
+    if (entry.type == NamespaceType::kCgroup) out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, entry.slot}, entry.origin);
+  }
+}
+
+void compile_identity(Composer& out) {
+  if (out.has(NamespaceType::kUser)) out.pid1(BecomeRoot<Owned>{}, "/linux/uidMappings");
+  out.pid1(StartSession<Owned>{});
+  if (!out.facts.no_new_keyring) out.pid1(JoinSessionKeyring<Owned>{"_ses." + out.facts.id});
+  if (out.is_new(NamespaceType::kNetwork)) out.pid1(BringUpLoopback<Owned>{}, "/linux/namespaces");
+  if (!out.spec.hostname.empty()) out.pid1(SetHostname<Owned>{out.spec.hostname}, "/hostname");
+  if (!out.spec.domainname.empty()) out.pid1(SetDomainname<Owned>{out.spec.domainname}, "/domainname");
+  for (const auto& [key, value] : out.spec.linux.sysctl)
+    out.pid1(SetSysctl<Owned>{oci::sysctl_path(key), value}, "/linux/sysctl/" + oci::pointer_token(key));
+}
+
+}  // namespace wherry::plan

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A further process: the container's namespaces are entered through the pidfd of its pid 1, in one setns(2) that either
+// enters all or none; then the same steps as for the first process.
+#include <linux/sched.h>
+
+#include "os/core/abi.hpp"
+#include "plan/compile.hpp"
+#include "plan/composer.hpp"
+
+namespace wherry::plan {
+namespace {
+
+using oci::NamespaceType;
+
+struct Row {
+  NamespaceType type;
+  uint64_t flag;
+};
+constexpr Row kEntered[] = {
+    {NamespaceType::kPid, CLONE_NEWPID}, {NamespaceType::kNetwork, CLONE_NEWNET}, {NamespaceType::kMount, CLONE_NEWNS},
+    {NamespaceType::kIpc, CLONE_NEWIPC}, {NamespaceType::kUts, CLONE_NEWUTS},     {NamespaceType::kUser, CLONE_NEWUSER},
+    {NamespaceType::kTime, os::kCloneNewTime},
+};
+
+Namespaces entered(const Composer& out) {
+  Namespaces flags;
+  for (const Row& row : kEntered)
+    if (out.has(row.type)) flags.value |= row.flag;
+  return flags;
+}
+
+void compile_exec_entry(Composer& out, const oci::Process& process) {
+  if (process.oom_score_adj) out.init(SetOomScoreAdj<Owned>{*process.oom_score_adj}, "/oomScoreAdj");
+  compile_raised_limits(out, process, "");
+  out.init(HideFromTracers<Owned>{});
+  if (const Namespaces flags = entered(out); flags.value != 0) out.init(EnterNamespace<Owned>{flags, slot::kTarget});
+  const bool has_cgroup = out.facts.cgroup_manager != CgroupManager::kDisabled;
+  out.init(SpawnPid1<Owned>{{}, has_cgroup ? slot::kCgroup : slot::kNone});
+  // Only here: clone3(CLONE_INTO_CGROUP) looks at the caller's cgroup namespace.
+  if (out.has(NamespaceType::kCgroup)) out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, slot::kTarget});
+}
+
+}  // namespace
+
+Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts) {
+  Composer out(spec, facts);
+  compile_exec_entry(out, process);
+  if (out.has(NamespaceType::kUser)) out.pid1(BecomeRoot<Owned>{});
+  out.pid1(StartSession<Owned>{});
+  if (!facts.no_new_keyring) out.pid1(JoinSessionKeyring<Owned>{"_ses." + facts.id});
+  out.pid1(ChangeRoot<Owned>{out.has(NamespaceType::kMount) ? "/" : facts.rootfs});
+  if (process.terminal) {
+    OpenConsole<Owned> step;
+    if (process.console_size) step.rows = process.console_size->height, step.columns = process.console_size->width;
+    out.pid1(step, "/terminal");
+  }
+  compile_process(out, process, "");
+  compile_filter_and_exec(out, process, "");
+  return std::move(out.plan);
+}
+
+}  // namespace wherry::plan

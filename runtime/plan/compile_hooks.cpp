@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.md "POSIX-platform Hooks": which voice runs them, and what they may know.
+#include "plan/compile.hpp"
+#include "plan/composer.hpp"
+
+namespace wherry::plan {
+namespace {
+
+struct Row {
+  HookKind kind;
+  std::vector<oci::Hook> oci::Hooks::*list;
+  const char* pointer;
+  Lane lane;
+  const char* status;  // of the container, in the state document
+};
+
+// runtime.md "Lifecycle", steps 2 to 9.
+constexpr Row kRows[] = {
+    {HookKind::kPrestart, &oci::Hooks::prestart, "/hooks/prestart", Lane::kHost, "creating"},
+    {HookKind::kCreateRuntime, &oci::Hooks::create_runtime, "/hooks/createRuntime", Lane::kHost, "creating"},
+    {HookKind::kCreateContainer, &oci::Hooks::create_container, "/hooks/createContainer", Lane::kPid1, "creating"},
+    {HookKind::kStartContainer, &oci::Hooks::start_container, "/hooks/startContainer", Lane::kPid1, "created"},
+    {HookKind::kPoststart, &oci::Hooks::poststart, "/hooks/poststart", Lane::kHost, "running"},
+    {HookKind::kPoststop, &oci::Hooks::poststop, "/hooks/poststop", Lane::kHost, "stopped"},
+};
+
+}  // namespace
+
+RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind) {
+  RunHook<Owned> step{kind, hook.path, hook.args, hook.env, 0};
+  if (step.args.empty()) step.args.push_back(hook.path);
+  if (hook.timeout) step.timeout_seconds = static_cast<uint32_t>(*hook.timeout);
+  return step;
+}
+
+void compile_hooks(Composer& out, HookKind kind) {
+  const Row& row = kRows[static_cast<std::size_t>(kind)];
+  const std::vector<oci::Hook>& hooks = out.spec.hooks.*row.list;
+  if (!hooks.empty()) out.host(ProvideHookState{row.status}, row.pointer);
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    const std::string origin = pointer(row.pointer, i);
+    row.lane == Lane::kHost ? out.host(hook_step(hooks[i], kind), origin) : out.pid1(hook_step(hooks[i], kind), origin);
+  }
+}
+
+}  // namespace wherry::plan

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the container sees below "/".
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+
+#include "oci/names.hpp"
+#include "os/core/abi.hpp"
+#include "plan/composer.hpp"
+#include "plan/mount_options.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::plan {
+namespace {
+
+using oci::NamespaceType;
+
+// config-linux.md "Default Devices"
+struct DefaultDevice {
+  const char* path;
+  uint32_t major, minor;
+};
+constexpr DefaultDevice kDefaultDevices[] = {
+    {"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+    {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+};
+
+// runtime-linux.md "Dev symbolic links"
+struct Link {
+  const char* path;
+  const char* target;
+};
+constexpr Link kLinks[] = {
+    {"/dev/fd", "/proc/self/fd"},
+    {"/dev/stdin", "/proc/self/fd/0"},
+    {"/dev/stdout", "/proc/self/fd/1"},
+    {"/dev/stderr", "/proc/self/fd/2"},
+};
+
+uint64_t propagation_bits(oci::RootfsPropagation propagation) {
+  switch (propagation) {  // intentionally no default
+    case oci::RootfsPropagation::kPrivate: return os::kMsPrivate;
+    case oci::RootfsPropagation::kRprivate: return os::kMsPrivate | os::kMsRec;
+    case oci::RootfsPropagation::kShared: return os::kMsShared;
+    case oci::RootfsPropagation::kRshared: return os::kMsShared | os::kMsRec;
+    case oci::RootfsPropagation::kSlave: return os::kMsSlave;
+    case oci::RootfsPropagation::kRslave: return os::kMsSlave | os::kMsRec;
+    case oci::RootfsPropagation::kUnbindable: return os::kMsUnbindable;
+    case oci::RootfsPropagation::kRunbindable: return os::kMsUnbindable | os::kMsRec;
+  }
+  return 0;
+}
+
+// What the container's mounts are to the host's: peers when rootfsPropagation says shared, else receivers at most.
+uint64_t inherited_propagation(const Composer& out) {
+  const auto& wanted = out.spec.linux.rootfs_propagation;
+  if (!wanted) return os::kMsSlave | os::kMsRec;
+  const uint64_t bits = propagation_bits(*wanted);
+  if ((bits & os::kMsShared) != 0) return 0;
+  // An unbindable tree could not be bound below.
+  return (bits & os::kMsUnbindable) != 0 ? os::kMsPrivate | os::kMsRec : bits | os::kMsRec;
+}
+
+bool keeps_host_peers(const Composer& out) { return inherited_propagation(out) == 0; }
+
+std::string normalized(const std::string& path) {
+  std::string result;
+  std::size_t at = 0;
+  while (at < path.size()) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view component(path.data() + at, end - at);
+    if (!component.empty() && component != ".") result.append("/").append(component);
+    at = end + 1;
+  }
+  return result.empty() ? "/" : result;
+}
+
+std::string absolute(const Composer& out, const std::string& path) {
+  return path.empty() || path.front() != '/' ? out.facts.bundle + "/" + path : path;
+}
+
+// Kernel file systems whose superblock others share, or whose mount flag is all that matters.
+bool mount_flag_suffices(const std::string& type) {
+  constexpr const char* kTypes[] = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2"};
+  return std::find(std::begin(kTypes), std::end(kTypes), type) != std::end(kTypes);
+}
+
+// What is bound instead where the kernel forbids a fresh instance: only where the host's is also the container's.
+std::string fallback_for(const Composer& out, const std::string& type) {
+  if (!out.has(NamespaceType::kUser) && out.facts.privileged) return {};
+  if (type == "sysfs") return "/sys";
+  if (type == "proc" && !out.has(NamespaceType::kPid)) return "/proc";
+  if (type == "mqueue" && !out.has(NamespaceType::kIpc)) return "/dev/mqueue";
+  return {};
+}
+
+void add_bind(Composer& out, const oci::Mount& mount, const MountOptions& options, Slot slot, std::string source,
+              const std::string& origin) {
+  if (!options.data.empty())
+    throw Error("bind " + source + " on " + mount.destination)
+        .at(origin)
+        .because(EINVAL)
+        .detail("unknown mount option \"" + options.data.front() + "\"")
+        .remedy("a bind mount has no file system options");
+  Bind<Owned> step;
+  step.target = normalized(mount.destination);
+  step.source = std::move(source);
+  step.slot = slot;
+  step.recursive = options.recursive;
+  step.set = options.set;
+  step.clear = options.clear;
+  step.recursive_set = options.recursive_set;
+  step.recursive_clear = options.recursive_clear;
+  step.propagation = options.propagation;
+  out.pid1(std::move(step), origin);
+}
+
+void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& options, std::string type,
+                    const std::string& origin) {
+  Mount<Owned> step;
+  step.target = normalized(mount.destination);
+  step.source = mount.source;
+  step.attributes = {options.set.value | options.recursive_set.value};
+  step.superblock_readonly = options.readonly && !mount_flag_suffices(type);
+  step.options = options.data;
+  step.propagation = options.propagation;
+  step.copy_up = options.copy_up;
+  step.fallback = fallback_for(out, type);
+  step.type = std::move(type);
+  if (step.copy_up && step.type != "tmpfs")
+    throw Error("mount " + step.type + " on " + step.target).at(origin).because(EINVAL).detail("tmpcopyup is for tmpfs");
+  out.pid1(std::move(step), origin);
+}
+
+// config.md "mounts": a cgroup mount shows the unified hierarchy, from the container's own cgroup if it has a cgroup
+// namespace. Without one the host's mount is bound, because mounting cgroup2 anew would change the flags of all.
+void add_cgroup(Composer& out, const oci::Mount& mount, MountOptions options, const std::string& origin) {
+  options.data.clear();  // v1 names and "xattr" mean nothing here
+  if (out.has(NamespaceType::kCgroup)) return add_filesystem(out, mount, options, "cgroup2", origin);
+  options.recursive = true;
+  add_bind(out, mount, options, slot::kNone, out.facts.cgroup_mount, origin);
+}
+
+void refuse_id_mappings(const oci::Mount& mount, const MountOptions& options, const std::string& origin) {
+  if (!options.idmap && mount.uid_mappings.empty() && mount.gid_mappings.empty()) return;
+  throw Error("mount " + mount.source + " on " + mount.destination)
+      .at(origin)
+      .detail("id-mapped mounts are not supported by this version")
+      .remedy("remove idmap, uidMappings and gidMappings");
+}
+
+void compile_mount(Composer& out, const oci::Mount& mount, Slot early_slot, const std::string& origin) {
+  MountOptions options = parse_mount_options(mount.options);
+  refuse_id_mappings(mount, options, origin);
+  if (options.bind) return add_bind(out, mount, options, early_slot, absolute(out, mount.source), origin);
+  if (mount.type == "cgroup" || mount.type == "cgroup2") return add_cgroup(out, mount, std::move(options), origin);
+  if (mount.type.empty() || mount.type == "bind" || mount.type == "none")
+    throw Error("mount " + mount.source + " on " + mount.destination)
+        .at(origin)
+        .because(EINVAL)
+        .detail(mount.type.empty() ? "no type" : "type \"" + mount.type + "\" without the option bind or rbind")
+        .remedy("name a file system type, or add the option bind or rbind");
+  add_filesystem(out, mount, options, mount.type, origin);
+}
+
+bool binds_dev(const oci::Spec& spec) {
+  return std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const oci::Mount& mount) {
+    return normalized(mount.destination) == "/dev" && parse_mount_options(mount.options).bind;
+  });
+}
+
+uint64_t device_type_bits(oci::DeviceType type) {
+  if (type == oci::DeviceType::kBlock) return os::kTypeBlock;
+  return type == oci::DeviceType::kFifo ? os::kTypeFifo : os::kTypeChar;
+}
+
+bool borrows_devices(const Composer& out) { return out.has(NamespaceType::kUser) || !out.facts.privileged; }
+
+void add_device(Composer& out, const CreateDevice<Owned>& device, Slot slot, const std::string& origin) {
+  if (!borrows_devices(out) || (device.mode.value & os::kTypeMask) == os::kTypeFifo) return out.pid1(device, origin);
+  if (slot == slot::kNone) {
+    slot = out.new_slot(origin);
+    out.pid1(OpenDevice<Owned>{device.path, slot, {device.mode.value & os::kTypeMask}, device.major, device.minor}, origin);
+  }
+  out.pid1(BindDevice<Owned>{device.path, slot}, origin);
+}
+
+CreateDevice<Owned> described(const oci::Device& device) {
+  constexpr uint32_t kDefaultMode = 0666;
+  const uint64_t permissions = device.file_mode.value_or(kDefaultMode) & 07777U;
+  return {normalized(device.path),
+          {device_type_bits(device.type) | permissions},
+          static_cast<uint32_t>(device.major.value_or(0)),
+          static_cast<uint32_t>(device.minor.value_or(0)),
+          device.uid.value_or(0),
+          device.gid.value_or(0)};
+}
+
+// config.json may list a default device with an owner and mode of its own.
+bool is_listed(const oci::Spec& spec, const char* path) {
+  return std::any_of(spec.linux.devices.begin(), spec.linux.devices.end(),
+                     [&](const oci::Device& device) { return normalized(device.path) == path; });
+}
+
+std::vector<std::pair<CreateDevice<Owned>, std::string>> wanted_devices(const Composer& out) {
+  std::vector<std::pair<CreateDevice<Owned>, std::string>> devices;
+  for (const DefaultDevice& device : kDefaultDevices) {
+    if (!is_listed(out.spec, device.path))
+      devices.push_back({{device.path, {os::kTypeChar | 0666}, device.major, device.minor, 0, 0}, ""});
+  }
+  for (std::size_t i = 0; i < out.spec.linux.devices.size(); ++i)
+    devices.emplace_back(described(out.spec.linux.devices[i]), pointer("/linux/devices", i));
+  return devices;
+}
+
+OpenDevice<Owned> open_null_device(Composer& out) {
+  out.opened.null_device = out.new_slot("/linux/maskedPaths");
+  return {"/dev/null", out.opened.null_device, {os::kTypeChar}, 1, 3};
+}
+
+void open_devices_early(Composer& out) {
+  for (const auto& [device, origin] : wanted_devices(out)) {
+    const uint64_t type = device.mode.value & os::kTypeMask;
+    Slot& slot = out.opened.devices.emplace_back(slot::kNone);
+    if (type == os::kTypeFifo) continue;
+    slot = out.new_slot(origin);
+    out.init(OpenDevice<Owned>{device.path, slot, {type}, device.major, device.minor}, origin);
+  }
+}
+
+void open_mounts_early(Composer& out, Propagation propagation) {
+  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
+    const oci::Mount& mount = out.spec.mounts[i];
+    const MountOptions options = parse_mount_options(mount.options);
+    Slot& slot = out.opened.mounts.emplace_back(slot::kNone);
+    if (!options.bind) continue;
+    const std::string origin = pointer("/mounts", i);
+    slot = out.new_slot(origin);
+    out.init(OpenTree<Owned>{absolute(out, mount.source), slot, options.recursive, propagation}, origin);
+  }
+}
+
+Slot at(const std::vector<Slot>& slots, std::size_t index) { return index < slots.size() ? slots[index] : slot::kNone; }
+
+void refuse_without_mount_namespace(const Composer& out) {
+  const auto refuse = [](const char* pointer, const char* what) {
+    throw Error(what).at(pointer).detail("there is no mount namespace, so it would change the host's mounts")
+        .remedy("add {\"type\": \"mount\"} to linux.namespaces");
+  };
+  if (!out.spec.mounts.empty()) refuse("/mounts", "mount file systems");
+  if (!out.spec.linux.masked_paths.empty()) refuse("/linux/maskedPaths", "mask paths");
+  if (!out.spec.linux.readonly_paths.empty()) refuse("/linux/readonlyPaths", "make paths read-only");
+  if (out.spec.root.readonly) refuse("/root/readonly", "make the root read-only");
+  if (out.spec.process->terminal) refuse("/process/terminal", "bind the console");
+}
+
+}  // namespace
+
+// In the init lane, with the host's rights: the container's user may not reach these paths.
+void compile_early_sources(Composer& out) {
+  if (!out.opens_early() || !out.has(NamespaceType::kMount)) return;
+  const Propagation propagation{inherited_propagation(out)};
+  out.opened.root = out.new_slot("/root/path");
+  out.init(OpenTree<Owned>{out.facts.rootfs, out.opened.root, true, propagation}, "/root/path");
+  open_mounts_early(out, propagation);
+  if (!binds_dev(out.spec)) open_devices_early(out);
+  if (!out.spec.linux.masked_paths.empty()) out.init(open_null_device(out), "/linux/maskedPaths");
+}
+
+void compile_root(Composer& out) {
+  if (!out.has(NamespaceType::kMount)) {
+    refuse_without_mount_namespace(out);
+    return out.pid1(ChangeRoot<Owned>{out.facts.rootfs}, "/root/path");
+  }
+  if (const uint64_t propagation = inherited_propagation(out); propagation != 0)
+    out.pid1(SetPropagation<Owned>{{propagation}}, "/linux/rootfsPropagation");
+  if (!out.opens_early() && !out.spec.linux.masked_paths.empty()) out.pid1(open_null_device(out), "/linux/maskedPaths");
+  out.pid1(MountRoot<Owned>{out.facts.rootfs, out.opened.root, keeps_host_peers(out)}, "/root/path");
+}
+
+void compile_mounts(Composer& out) {
+  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i)
+    compile_mount(out, out.spec.mounts[i], at(out.opened.mounts, i), pointer("/mounts", i));
+}
+
+void compile_devices(Composer& out) {
+  if (!out.has(NamespaceType::kMount) || binds_dev(out.spec)) return;
+  const auto devices = wanted_devices(out);
+  for (std::size_t i = 0; i < devices.size(); ++i)
+    add_device(out, devices[i].first, at(out.opened.devices, i), devices[i].second);
+  for (const Link& link : kLinks) out.pid1(CreateSymlink<Owned>{link.path, link.target, false});
+  if (out.facts.has_kcore) out.pid1(CreateSymlink<Owned>{"/dev/core", "/proc/kcore", false});
+  out.pid1(CreateSymlink<Owned>{"/dev/ptmx", "pts/ptmx", true});
+}
+
+void compile_console(Composer& out) {
+  const oci::Process& process = *out.spec.process;
+  if (!process.terminal) return;
+  OpenConsole<Owned> step;
+  if (process.console_size) step.rows = process.console_size->height, step.columns = process.console_size->width;
+  step.bind_console = true;
+  out.pid1(step, "/process/terminal");
+}
+
+void compile_pivot(Composer& out) {
+  if (!out.has(NamespaceType::kMount)) return;
+  if (out.facts.no_pivot) {
+    out.pid1(MoveRoot<Owned>{}, "/root/path");
+  } else {
+    out.pid1(PivotRoot<Owned>{keeps_host_peers(out)}, "/root/path");
+  }
+  const auto& wanted = out.spec.linux.rootfs_propagation;
+  if (wanted && (propagation_bits(*wanted) & (os::kMsShared | os::kMsUnbindable)) != 0)
+    out.pid1(SetPropagation<Owned>{{propagation_bits(*wanted)}}, "/linux/rootfsPropagation");
+}
+
+void compile_protected_paths(Composer& out) {
+  if (out.spec.root.readonly) out.pid1(MakeRootReadonly<Owned>{}, "/root/readonly");
+  for (std::size_t i = 0; i < out.spec.linux.readonly_paths.size(); ++i)
+    out.pid1(MakeReadonly<Owned>{out.spec.linux.readonly_paths[i]}, pointer("/linux/readonlyPaths", i));
+  for (std::size_t i = 0; i < out.spec.linux.masked_paths.size(); ++i)
+    out.pid1(MaskPath<Owned>{out.spec.linux.masked_paths[i], out.opened.null_device}, pointer("/linux/maskedPaths", i));
+}
+
+}  // namespace wherry::plan

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compilation in progress. One function per topic adds its steps; compile.cpp calls them in order.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "oci/spec.hpp"
+#include "plan/facts.hpp"
+#include "plan/plan.hpp"
+
+namespace wherry::plan {
+
+class Composer {
+ public:
+  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) {}
+
+  template <class S>
+  void host(S step, std::string origin = {}) {
+    add(Lane::kHost, std::move(step), std::move(origin));
+  }
+  template <class S>
+  void init(S step, std::string origin = {}) {
+    add(Lane::kInit, std::move(step), std::move(origin));
+  }
+  template <class S>
+  void pid1(S step, std::string origin = {}) {
+    add(Lane::kPid1, std::move(step), std::move(origin));
+  }
+  // Throws Error when the container needs more slots than wherry-init has.
+  [[nodiscard]] Slot new_slot(const std::string& origin);
+
+  [[nodiscard]] const oci::Namespace* find(oci::NamespaceType type) const { return oci::find_namespace(spec.linux, type); }
+  [[nodiscard]] bool is_new(oci::NamespaceType type) const {
+    const oci::Namespace* found = find(type);
+    return found != nullptr && found->path.empty();
+  }
+  [[nodiscard]] bool has(oci::NamespaceType type) const { return find(type) != nullptr; }
+  // The container's root is not the host's: sources are opened before the user namespace is entered.
+  [[nodiscard]] bool opens_early() const { return facts.privileged && has(oci::NamespaceType::kUser); }
+
+  const oci::Spec& spec;
+  const Facts& facts;
+  Plan plan;
+
+  // Slots of what the init lane has opened; slot::kNone where pid 1 opens it by its path.
+  struct Opened {
+    Slot root = slot::kNone;
+    Slot null_device = slot::kNone;
+    std::vector<Slot> mounts;   // by index in spec.mounts
+    std::vector<Slot> devices;  // by index in the list of wanted devices
+  } opened;
+
+ private:
+  template <class S>
+  void add(Lane lane, S step, std::string origin) {
+    plan.steps.push_back({lane, Step(std::move(step)), std::move(origin)});
+  }
+};
+
+// "/mounts/3"
+[[nodiscard]] std::string pointer(const std::string& base, std::size_t index);
+
+// compile_entry.cpp
+void compile_cgroup(Composer& out);
+void compile_early_sources(Composer& out);
+void compile_entry(Composer& out);
+void compile_identity(Composer& out);
+
+// compile_rootfs.cpp
+void compile_root(Composer& out);
+void compile_mounts(Composer& out);
+void compile_devices(Composer& out);
+void compile_console(Composer& out);
+void compile_pivot(Composer& out);
+void compile_protected_paths(Composer& out);
+
+// compile_process.cpp; `base` is the pointer of the process object, "" for a process document.
+void compile_raised_limits(Composer& out, const oci::Process& process, const std::string& base);
+void compile_process(Composer& out, const oci::Process& process, const std::string& base);
+void compile_filter_and_exec(Composer& out, const oci::Process& process, const std::string& base);
+
+// compile_hooks.cpp
+void compile_hooks(Composer& out, HookKind kind);
+
+}  // namespace wherry::plan

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/diagnose.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "plan/describe.hpp"
+
+namespace wherry::plan {
+namespace {
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+std::string phrase_of(const Mount<Owned>& s) { return "mount " + s.type + " on " + s.target; }
+std::string phrase_of(const Bind<Owned>& s) { return "bind " + s.source + " on " + s.target; }
+std::string phrase_of(const OpenTree<Owned>& s) { return "open " + s.path; }
+std::string phrase_of(const OpenDevice<Owned>& s) { return "open the device " + s.path; }
+std::string phrase_of(const OpenNamespace<Owned>& s) { return "open the " + name_of_namespaces(s.types.value) + " namespace " + s.path; }
+std::string phrase_of(const EnterNamespace<Owned>& s) { return "join the namespaces " + name_of_namespaces(s.types.value); }
+std::string phrase_of(const CreateUserNamespace<Owned>&) { return "create a user namespace"; }
+std::string phrase_of(const CreateTimeNamespace<Owned>&) { return "create a time namespace"; }
+std::string phrase_of(const SpawnPid1<Owned>& s) {
+  return s.fresh.value == 0 ? "start the process" : "create the namespaces " + name_of_namespaces(s.fresh.value);
+}
+std::string phrase_of(const MountRoot<Owned>& s) { return "mount the rootfs " + s.path; }
+std::string phrase_of(const ChangeRoot<Owned>& s) { return "change the root to " + s.path; }
+std::string phrase_of(const CreateDevice<Owned>& s) { return "create the device " + s.path; }
+std::string phrase_of(const BindDevice<Owned>& s) { return "bind the device " + s.path; }
+std::string phrase_of(const CreateSymlink<Owned>& s) { return "create the link " + s.path; }
+std::string phrase_of(const OpenConsole<Owned>&) { return "open a terminal"; }
+std::string phrase_of(const SetSysctl<Owned>& s) { return "set the sysctl " + s.path + " to " + quoted(s.value); }
+std::string phrase_of(const MakeReadonly<Owned>& s) { return "make " + s.path + " read-only"; }
+std::string phrase_of(const MaskPath<Owned>& s) { return "mask " + s.path; }
+std::string phrase_of(const RunHook<Owned>& s) { return std::string("run the ") + name_of(s.kind) + " hook " + s.path; }
+std::string phrase_of(const SetHostname<Owned>& s) { return "set the hostname to " + quoted(s.name); }
+std::string phrase_of(const SetDomainname<Owned>& s) { return "set the domain name to " + quoted(s.name); }
+std::string phrase_of(const SetOomScoreAdj<Owned>& s) { return "set oom_score_adj to " + std::to_string(s.value); }
+std::string phrase_of(const ChangeDirectory<Owned>& s) { return "enter the directory " + s.path; }
+std::string phrase_of(const SetProcessLabel<Owned>& s) { return "set the label " + quoted(s.label); }
+std::string phrase_of(const SetCredentials<Owned>& s) {
+  return "become user " + std::to_string(s.uid) + " and group " + std::to_string(s.gid);
+}
+std::string phrase_of(const FindExecutable<Owned>& s) { return "exec: " + quoted(s.name); }
+std::string phrase_of(const Exec<Owned>& s) { return "exec: " + quoted(s.args.empty() ? "" : s.args.front()); }
+std::string phrase_of(const LoadSeccomp<Owned>&) { return "load the seccomp filter"; }
+
+template <class S>
+std::string phrase_of(const S& step) {
+  std::string text = S::kName;
+  for (char& c : text)
+    if (c == '-') c = ' ';
+  for (const auto& [name, value] : described_fields(Step(step))) text.append(" ").append(name).append("=").append(value);
+  return text;
+}
+
+// Details that say the same whatever the step.
+const char* text_of(Detail detail) {
+  switch (detail) {  // intentionally no default
+    case Detail::kNotProcfs: return "/proc of the host is no procfs";
+    case Detail::kWrongNamespaceType: return "it is no namespace of that type";
+    case Detail::kMountAttach: return "the mount could not be attached";
+    case Detail::kMountAttributes: return "its flags could not be set";
+    case Detail::kMountSource: return "the source could not be opened";
+    case Detail::kMountTarget: return "the target in the rootfs could not be made";
+    case Detail::kTargetIsLink: return "the target in the rootfs is a symbolic link";
+    case Detail::kWrongDevice: return "another kind of file stands there";
+    case Detail::kRoot: return "the rootfs could not be opened";
+    case Detail::kHookSpawn: return "it could not be executed";
+    case Detail::kHookTimeout: return "it was killed after its timeout";
+    case Detail::kGroups: return "the additional groups could not be set";
+    case Detail::kTooLarge: return "it is too large";
+    case Detail::kConsolePeer: return "there is no devpts at /dev/pts";
+    case Detail::kConsoleLink: return "/dev/console in the rootfs is a symbolic link";
+    case Detail::kPlan: return "the plan is damaged";
+    case Detail::kHostGone: return "the runtime ended before it was done";
+    case Detail::kLoopback: return "the loopback device could not be brought up";
+    case Detail::kCapabilityUnknown: return "a capability could not be raised";
+    case Detail::kNone:
+    case Detail::kMountOption:
+    case Detail::kMountCreate:
+    case Detail::kHookExit:
+    case Detail::kHookSignal:
+    case Detail::kNotFound:
+    case Detail::kNotExecutable:
+    case Detail::kUser: return "";
+  }
+  return "";
+}
+
+std::string option_text(const Mount<Owned>& mount, const Failure& failure) {
+  if (failure.argument >= mount.options.size()) return "an option was refused";
+  const std::string& option = mount.options[failure.argument];
+  if (failure.error != EINVAL) return "the option " + quoted(option) + " was refused";
+  return option.find('=') == std::string::npos ? "unknown " + mount.type + " option " + quoted(option)
+                                               : "unknown or invalid " + mount.type + " option " + quoted(option);
+}
+
+std::string detail_text(const Step& step, const Failure& failure) {
+  if (failure.detail == Detail::kMountOption)
+    if (const auto* mount = std::get_if<Mount<Owned>>(&step)) return option_text(*mount, failure);
+  if (failure.detail == Detail::kMountCreate && failure.error == ENODEV) return "the kernel does not know this file system";
+  if (failure.detail == Detail::kHookExit) return "it exited with status " + std::to_string(failure.argument);
+  if (failure.detail == Detail::kHookSignal) return "it was killed by signal " + std::to_string(failure.argument);
+  return text_of(failure.detail);
+}
+
+struct Remedy {
+  std::size_t step;  // index in Step
+  int error;         // 0: any
+  Detail detail;     // kNone: any
+  const char* text;
+};
+
+template <class S>
+std::size_t index_of_step() {
+  return Step(std::in_place_type<S>).index();
+}
+
+std::string remedy_text(const Step& step, const Failure& failure) {
+  static const Remedy kRemedies[] = {
+      {index_of_step<CreateUserNamespace<Owned>>(), EPERM, Detail::kNone, "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0"},
+      {index_of_step<CreateUserNamespace<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctl user.max_user_namespaces"},
+      {index_of_step<CreateUserNamespace<Owned>>(), EINVAL, Detail::kNone, "use a kernel with CONFIG_USER_NS"},
+      {index_of_step<SpawnPid1<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctls user.max_*_namespaces"},
+      {index_of_step<SpawnPid1<Owned>>(), EAGAIN, Detail::kNone, "raise pids.max of the cgroup or RLIMIT_NPROC"},
+      {index_of_step<SpawnPid1<Owned>>(), EPERM, Detail::kNone, "run as root, or give the container a user namespace"},
+      {index_of_step<SpawnPid1<Owned>>(), EOPNOTSUPP, Detail::kNone, "a threaded or domain-invalid cgroup takes no process: name another linux.cgroupsPath"},
+      {index_of_step<SpawnPid1<Owned>>(), EBUSY, Detail::kNone, "a cgroup that delegates controllers takes no process: name another linux.cgroupsPath"},
+      {index_of_step<PivotRoot<Owned>>(), EINVAL, Detail::kNone, "on an initramfs use --no-pivot"},
+      {index_of_step<MountRoot<Owned>>(), ENOENT, Detail::kNone, "make the rootfs, or correct root.path"},
+      {index_of_step<SetOomScoreAdj<Owned>>(), EACCES, Detail::kNone, "lowering it needs CAP_SYS_RESOURCE"},
+      {index_of_step<SetRlimit<Owned>>(), EPERM, Detail::kNone, "raising a hard limit needs CAP_SYS_RESOURCE"},
+      {index_of_step<JoinSessionKeyring<Owned>>(), EDQUOT, Detail::kNone, "raise kernel.keys.maxkeys, or use --no-new-keyring"},
+      {index_of_step<JoinSessionKeyring<Owned>>(), 0, Detail::kNone, "use --no-new-keyring"},
+      {index_of_step<SetCredentials<Owned>>(), EINVAL, Detail::kNone, "map the id in linux.uidMappings and linux.gidMappings"},
+      {index_of_step<SetProcessLabel<Owned>>(), ENOENT, Detail::kNone, "the security module is not active or does not know the profile"},
+      {index_of_step<SetProcessLabel<Owned>>(), EINVAL, Detail::kNone, "the security module is not active or does not know the profile"},
+      {index_of_step<SetSysctl<Owned>>(), ENOENT, Detail::kNone, "this kernel does not have it"},
+      {index_of_step<OpenConsole<Owned>>(), 0, Detail::kConsolePeer, "mount devpts on /dev/pts"},
+      {index_of_step<ChangeDirectory<Owned>>(), ELOOP, Detail::kNone, "process.cwd must not lead through /proc/self/fd"},
+  };
+  for (const Remedy& row : kRemedies) {
+    const bool fits = row.step == step.index() && (row.error == 0 || row.error == failure.error) &&
+                      (row.detail == Detail::kNone || row.detail == failure.detail);
+    if (fits) return row.text;
+  }
+  switch (failure.detail) {
+    case Detail::kTargetIsLink: return "make it a directory";
+    case Detail::kMountSource: return failure.error == ENOENT ? "create the source" : "";
+    default: return "";
+  }
+}
+
+// The sentences that engines look for: about the user's own command, and nothing else.
+Error program_error(const Step& step, const Failure& failure, const std::string& document, const std::string& origin) {
+  const auto* search = std::get_if<FindExecutable<Owned>>(&step);
+  const bool by_name = search != nullptr && search->name.find('/') == std::string::npos;
+  std::string text;
+  if (failure.error == ENOENT || failure.error == ENOTDIR) {
+    text = by_name ? "executable file not found in $PATH" : "no such file or directory";
+    if (search == nullptr) text += " (its interpreter)";
+  } else if (failure.error == EACCES || failure.error == EPERM) {
+    text = "permission denied";
+  } else if (failure.error == ENOEXEC) {
+    text = "exec format error";
+  } else {
+    return Error(phrase(step)).in(document, origin).because(failure.error);
+  }
+  return Error(phrase(step) + ": " + text).in(document, origin);
+}
+
+bool is_about_the_program(const Step& step) {
+  return std::holds_alternative<FindExecutable<Owned>>(step) || std::holds_alternative<Exec<Owned>>(step);
+}
+
+}  // namespace
+
+std::string phrase(const Step& step) {
+  return std::visit([](const auto& value) { return phrase_of(value); }, step);
+}
+
+Error diagnose(const Plan& plan, const Failure& failure, const std::string& document) {
+  if (failure.step >= plan.steps.size())
+    return Error("set up the container").because(failure.error).detail(text_of(failure.detail));
+  const PlannedStep& planned = plan.steps[failure.step];
+  if (failure.detail == Detail::kNotProcfs)
+    return Error("open /proc").because(failure.error).detail(text_of(failure.detail)).remedy("mount proc on /proc");
+  if (is_about_the_program(planned.step) && failure.detail != Detail::kPlan)
+    return program_error(planned.step, failure, document, planned.origin);
+  const bool is_hook_result = failure.detail == Detail::kHookExit || failure.detail == Detail::kHookSignal ||
+                              failure.detail == Detail::kHookTimeout;
+  Error error(phrase(planned.step));
+  if (!planned.origin.empty()) error = Error(phrase(planned.step)).in(document, planned.origin);
+  if (!is_hook_result) error = std::move(error).because(failure.error);
+  return std::move(error).detail(detail_text(planned.step, failure)).remedy(remedy_text(planned.step, failure));
+}
+
+}  // namespace wherry::plan

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of the host voice (container/launch.cpp). Like step.hpp: one field list each; but with std types, since
+// they never reach wherry-init.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plan/limits.hpp"
+#include "plan/step.hpp"
+
+namespace wherry::plan {
+
+#define WHERRY_STEP(name, why)               \
+  static constexpr const char* kName = name; \
+  static constexpr const char* kWhy = why;   \
+  template <class Self, class V>             \
+  static void fields([[maybe_unused]] Self& s, [[maybe_unused]] V&& v)
+
+// Made while nothing runs in it; pid 1 is born inside: moving a process later takes a global lock (cgroup-v2.rst).
+struct CreateCgroup {
+  std::string mount;  // of cgroup2
+  std::string path;   // below it
+  bool operator==(const CreateCgroup&) const = default;
+  WHERRY_STEP("create-cgroup", "the kernel counts and limits what happens in it") {
+    v("mount", s.mount);
+    v("path", s.path);
+  }
+};
+
+struct SetLimits {
+  Limits limits;
+  bool operator==(const SetLimits&) const = default;
+  WHERRY_STEP("set-limits", "linux.resources, in force before the program runs") { v("limits", s.limits); }
+};
+
+struct AttachDeviceFilter {
+  std::vector<DeviceRule> rules;
+  bool operator==(const AttachDeviceFilter&) const = default;
+  WHERRY_STEP("attach-device-filter", "which device nodes may be used, whoever makes them") { v("rules", s.rules); }
+};
+
+struct IdMap {
+  uint32_t container_id = 0, host_id = 0, size = 0;
+  bool operator==(const IdMap&) const = default;
+  template <class Self, class V>
+  static void fields(Self& s, V&& v) {
+    v("container", s.container_id);
+    v("host", s.host_id);
+    v("size", s.size);
+  }
+};
+
+// user_namespaces(7): the maps of init's new user namespace, written once. Without CAP_SETGID over the parent
+// namespace, setgroups must be denied first, or by newgidmap(1).
+struct MapIds {
+  std::vector<IdMap> uids, gids;
+  bool operator==(const MapIds&) const = default;
+  WHERRY_STEP("map-ids", "which of the host's ids the container's ids stand for") {
+    v("uids", s.uids);
+    v("gids", s.gids);
+  }
+};
+
+// Fills slot::kHookState for the hooks that run inside.
+struct ProvideHookState {
+  std::string status;
+  bool operator==(const ProvideHookState&) const = default;
+  WHERRY_STEP("provide-hook-state", "hooks read the state of the container on their standard input") {
+    v("status", s.status);
+  }
+};
+
+#undef WHERRY_STEP
+
+}  // namespace wherry::plan

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What crosses between the host and wherry-init. Integers cross, prose does not.
+//
+//   host                              init / pid 1
+//    │ ── Go{step, slots} ───────────▶ │   before the spawn: the first step that is init's
+//    │ ◀─ Produced{slot, fd | pid} ─── │   as it happens
+//    │ ◀─ Reached{step} ────────────── │   step is the first one that is the host's: init waits
+//    │ ── Go{step, slots} ───────────▶ │   the host has done its steps; go on at step
+//    │ ◀─ Failed{step, errno, detail}  │   the last message, ever
+//    │        EOF                      │   success if StatusPage::step is Exec and error is 0, else failure
+//
+// A SOCK_SEQPACKET socket carries one Message per datagram. start connects to start.sock, gets Reached{AwaitStart}
+// with the status page in slot kStatusPage, sends Go, and goes on as above.
+#pragma once
+
+#include "plan/step.hpp"
+
+namespace wherry::plan {
+
+enum class MessageKind : uint32_t { kReached = 1, kProduced = 2, kFailed = 3, kGo = 4 };
+
+inline constexpr unsigned kMaxSlots = 16;
+
+struct Message {
+  MessageKind kind{};
+  uint32_t step = 0;
+  int32_t error = 0;      // errno
+  uint32_t detail = 0;    // Detail
+  uint32_t argument = 0;  // of the detail: index of an option, exit status of a hook
+  int32_t pid = 0;        // Produced{kPid1}
+  uint32_t slot_count = 0;
+  Slot slots[kMaxSlots] = {};  // one per descriptor that travels along
+};
+
+// Why a step failed, beyond errno.
+enum class Detail : uint32_t {
+  kNone,
+  kNotProcfs,            // /proc of the host is no procfs
+  kWrongNamespaceType,   // a namespace of another type
+  kMountOption,          // the file system refused option `argument`
+  kMountCreate,          // the file system refused the superblock
+  kMountAttach,          // move_mount
+  kMountAttributes,      // mount_setattr
+  kMountSource,          // open_tree of the source
+  kMountTarget,          // look-up or creation of the target
+  kTargetIsLink,         // /proc, /sys or /dev of the rootfs is a symbolic link
+  kWrongDevice,          // a node of another type or number stands there
+  kRoot,                 // look-up of the rootfs
+  kHookSpawn,            // the hook could not be run
+  kHookExit,             // exit status `argument`
+  kHookSignal,           // killed by signal `argument`
+  kHookTimeout,          // killed after its timeout
+  kNotFound,             // executable
+  kNotExecutable,
+  kCapabilityUnknown,
+  kGroups,               // setgroups
+  kUser,                 // setresuid, setresgid
+  kTooLarge,
+  kConsolePeer,          // TIOCGPTPEER
+  kConsoleLink,          // /dev/console
+  kPlan,                 // the plan cannot be decoded
+  kHostGone,             // the host closed its end
+  kLoopback,
+};
+
+struct StepRecord {
+  uint64_t duration_ns;
+  uint32_t rung;  // which way the step reached its intent; 0 is the first
+  uint32_t reserved;
+};
+
+// One shared memory object: this page, then the plan. Init writes the fields with plain stores, so that a failure
+// is seen whatever the seccomp filter forbids.
+struct StatusPage {
+  uint32_t plan_offset;
+  uint32_t plan_size;
+  uint32_t trace;  // 1: durations are wanted
+  uint32_t step;   // the step that is running
+  int32_t error;   // errno of the step that failed, 0 while none has
+  uint32_t detail;
+  uint32_t argument;
+  uint32_t record_count;
+  StepRecord records[];  // one per step
+};
+
+}  // namespace wherry::plan

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/seccomp.hpp"
+
+#include <linux/seccomp.h>
+#include <seccomp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "os/core/calls.hpp"
+#include "plan/seccomp_shrink.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::plan {
+namespace {
+
+using Context = std::unique_ptr<void, decltype(&seccomp_release)>;
+using Conditions = std::vector<scmp_arg_cmp>;
+
+constexpr std::uint32_t kFlagWaitKillableRecv = 1U << 5U;  // Linux 5.19
+constexpr std::uint32_t kDefaultErrno = EPERM;             // config-linux.md: errnoRet
+constexpr unsigned kArguments = 6;
+
+template <class Key>
+struct Entry {
+  Key key;
+  std::uint32_t value;
+};
+
+template <class Key, std::size_t Size>
+constexpr const Entry<Key>* find(const Entry<Key> (&table)[Size], Key key) {
+  for (const Entry<Key>& entry : table) {
+    if (entry.key == key) return &entry;
+  }
+  return nullptr;
+}
+
+constexpr Entry<oci::SeccompAction> kActions[] = {
+    {oci::SeccompAction::kKill, SCMP_ACT_KILL_THREAD},
+    {oci::SeccompAction::kKillProcess, SCMP_ACT_KILL_PROCESS},
+    {oci::SeccompAction::kKillThread, SCMP_ACT_KILL_THREAD},
+    {oci::SeccompAction::kTrap, SCMP_ACT_TRAP},
+    {oci::SeccompAction::kErrno, SCMP_ACT_ERRNO(0)},
+    {oci::SeccompAction::kTrace, SCMP_ACT_TRACE(0)},
+    {oci::SeccompAction::kAllow, SCMP_ACT_ALLOW},
+    {oci::SeccompAction::kLog, SCMP_ACT_LOG},
+    {oci::SeccompAction::kNotify, SCMP_ACT_NOTIFY},
+};
+
+// The architectures that this libseccomp knows; the specification names some newer ones.
+constexpr Entry<oci::SeccompArch> kArchitectures[] = {
+    {oci::SeccompArch::kX86, SCMP_ARCH_X86},
+    {oci::SeccompArch::kX86_64, SCMP_ARCH_X86_64},
+    {oci::SeccompArch::kX32, SCMP_ARCH_X32},
+    {oci::SeccompArch::kArm, SCMP_ARCH_ARM},
+    {oci::SeccompArch::kAarch64, SCMP_ARCH_AARCH64},
+#ifdef SCMP_ARCH_LOONGARCH64
+    {oci::SeccompArch::kLoongarch64, SCMP_ARCH_LOONGARCH64},
+#endif
+#ifdef SCMP_ARCH_M68K
+    {oci::SeccompArch::kM68k, SCMP_ARCH_M68K},
+#endif
+    {oci::SeccompArch::kMips, SCMP_ARCH_MIPS},
+    {oci::SeccompArch::kMips64, SCMP_ARCH_MIPS64},
+    {oci::SeccompArch::kMips64n32, SCMP_ARCH_MIPS64N32},
+    {oci::SeccompArch::kMipsel, SCMP_ARCH_MIPSEL},
+    {oci::SeccompArch::kMipsel64, SCMP_ARCH_MIPSEL64},
+    {oci::SeccompArch::kMipsel64n32, SCMP_ARCH_MIPSEL64N32},
+    {oci::SeccompArch::kPpc, SCMP_ARCH_PPC},
+    {oci::SeccompArch::kPpc64, SCMP_ARCH_PPC64},
+    {oci::SeccompArch::kPpc64le, SCMP_ARCH_PPC64LE},
+    {oci::SeccompArch::kS390, SCMP_ARCH_S390},
+    {oci::SeccompArch::kS390x, SCMP_ARCH_S390X},
+    {oci::SeccompArch::kParisc, SCMP_ARCH_PARISC},
+    {oci::SeccompArch::kParisc64, SCMP_ARCH_PARISC64},
+    {oci::SeccompArch::kRiscv64, SCMP_ARCH_RISCV64},
+#ifdef SCMP_ARCH_SH
+    {oci::SeccompArch::kSh, SCMP_ARCH_SH},
+    {oci::SeccompArch::kSheb, SCMP_ARCH_SHEB},
+#endif
+};
+
+constexpr Entry<oci::SeccompOperator> kOperators[] = {
+    {oci::SeccompOperator::kNotEqual, SCMP_CMP_NE},           {oci::SeccompOperator::kLess, SCMP_CMP_LT},
+    {oci::SeccompOperator::kLessOrEqual, SCMP_CMP_LE},        {oci::SeccompOperator::kEqual, SCMP_CMP_EQ},
+    {oci::SeccompOperator::kGreaterOrEqual, SCMP_CMP_GE},     {oci::SeccompOperator::kGreater, SCMP_CMP_GT},
+    {oci::SeccompOperator::kMaskedEqual, SCMP_CMP_MASKED_EQ},
+};
+
+constexpr Entry<oci::SeccompFlag> kFlags[] = {
+    {oci::SeccompFlag::kTsync, SECCOMP_FILTER_FLAG_TSYNC},
+    {oci::SeccompFlag::kLog, SECCOMP_FILTER_FLAG_LOG},
+    {oci::SeccompFlag::kSpecAllow, SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+    {oci::SeccompFlag::kWaitKillableRecv, kFlagWaitKillableRecv},
+};
+
+// An empty property is the profile as a whole.
+std::string pointer(const std::string& property) {
+  return property.empty() ? "/linux/seccomp" : "/linux/seccomp/" + property;
+}
+
+[[noreturn]] void fail(const std::string& what, const std::string& property, int result) {
+  throw Error(what).at(pointer(property)).because(-result).detail("libseccomp refuses it");
+}
+
+// config-linux.md: errnoRet goes with SCMP_ACT_ERRNO and SCMP_ACT_TRACE only, else the runtime must fail.
+std::uint32_t action_of(oci::SeccompAction action, std::optional<std::uint32_t> errno_ret,
+                        const std::string& errno_property) {
+  const std::uint32_t value = find(kActions, action)->value;
+  if (action != oci::SeccompAction::kErrno && action != oci::SeccompAction::kTrace) {
+    if (!errno_ret) return value;
+    throw Error("compile the seccomp filter")
+        .at(pointer(errno_property))
+        .detail("only SCMP_ACT_ERRNO and SCMP_ACT_TRACE return a number")
+        .remedy("remove it");
+  }
+  // The kernel cuts an errno to MAX_ERRNO and any number to 16 bits (seccomp(2)).
+  const std::uint32_t limit = action == oci::SeccompAction::kErrno ? 4095 : 0xffff;
+  const std::uint32_t number = errno_ret.value_or(kDefaultErrno);
+  if (number > limit)
+    throw Error("compile the seccomp filter")
+        .at(pointer(errno_property))
+        .detail(std::to_string(number) + " is above " + std::to_string(limit));
+  return value | number;
+}
+
+Context make_context(std::uint32_t default_action) {
+  // The newest API level this library knows: it asks the running kernel otherwise, and a filter must not
+  // depend on the machine it is compiled on. The kernel itself refuses what it does not know.
+  static const int level = [] {
+    unsigned highest = 6;
+    while (highest > 1 && seccomp_api_set(highest) != 0) --highest;
+    return static_cast<int>(highest);
+  }();
+  (void)level;  // set once for the process; the number itself is of no use
+  Context context(seccomp_init(default_action), &seccomp_release);
+  if (context == nullptr)
+    throw Error("compile the seccomp filter").at(pointer("defaultAction")).because(EINVAL);
+  return context;
+}
+
+void add_architectures(const Context& context, const std::vector<oci::SeccompArch>& architectures) {
+  for (std::size_t i = 0; i < architectures.size(); ++i) {
+    const std::string property = "architectures/" + std::to_string(i);
+    const auto* entry = find(kArchitectures, architectures[i]);
+    if (entry == nullptr)
+      throw Error("add an architecture to the seccomp filter")
+          .at(pointer(property))
+          .detail("this libseccomp does not know it");
+    const int result = seccomp_arch_add(context.get(), entry->value);
+    if (result != 0 && result != -EEXIST) fail("add an architecture to the seccomp filter", property, result);
+  }
+}
+
+Conditions conditions_of(const oci::SeccompSyscall& rule, const std::string& property) {
+  Conditions conditions;
+  for (std::size_t i = 0; i < rule.args.size(); ++i) {
+    const oci::SeccompArg& arg = rule.args[i];
+    if (arg.index >= kArguments)
+      throw Error("compile the seccomp filter")
+          .at(pointer(property + "/args/" + std::to_string(i) + "/index"))
+          .detail("system calls have six arguments, 0 to 5");
+    conditions.push_back({arg.index, static_cast<scmp_compare>(find(kOperators, arg.op)->value), arg.value,
+                          arg.op == oci::SeccompOperator::kMaskedEqual ? arg.value_two : 0});
+  }
+  return conditions;
+}
+
+bool repeats_an_argument(const Conditions& conditions) {
+  std::array<bool, kArguments> seen{};
+  return std::any_of(conditions.begin(), conditions.end(),
+                     [&](const scmp_arg_cmp& c) { return std::exchange(seen[c.arg], true); });
+}
+
+// libseccomp takes one condition for each argument of a rule. Profiles use several as alternatives.
+std::vector<Conditions> alternatives(Conditions conditions) {
+  if (!repeats_an_argument(conditions)) return {std::move(conditions)};
+  std::vector<Conditions> rules;
+  for (const scmp_arg_cmp& condition : conditions) rules.push_back({condition});
+  return rules;
+}
+
+void add_rule(const Context& context, const oci::SeccompSyscall& rule, std::size_t index,
+              std::uint32_t default_action) {
+  const std::string property = "syscalls/" + std::to_string(index);
+  if (rule.names.empty())
+    throw Error("compile the seccomp filter").at(pointer(property + "/names")).detail("must not be empty");
+  const std::uint32_t action = action_of(rule.action, rule.errno_ret, property + "/errnoRet");
+  const std::vector<Conditions> rules = alternatives(conditions_of(rule, property));
+  if (action == default_action) return;
+  for (std::size_t i = 0; i < rule.names.size(); ++i) {
+    const int number = seccomp_syscall_resolve_name(rule.names[i].c_str());
+    if (number == __NR_SCMP_ERROR) continue;  // newer than this libseccomp: the default action stands
+    for (const Conditions& conditions : rules) {
+      const int result = seccomp_rule_add_array(context.get(), action, number,
+                                                static_cast<unsigned>(conditions.size()), conditions.data());
+      if (result != 0)
+        fail("add a rule for " + rule.names[i], property + "/names/" + std::to_string(i), result);
+    }
+  }
+}
+
+// libseccomp 2.5 writes to a descriptor only.
+std::vector<sock_filter> export_program(const Context& context) {
+  auto file = os::memfd_create("seccomp", 0);
+  if (!file) throw Error("make a memfd for the seccomp filter").because(file.error());
+  const int result = seccomp_export_bpf(context.get(), file->get());
+  if (result != 0) fail("compile the seccomp filter", "", result);
+  struct statx status {};
+  if (const auto stat = os::statx(file->get(), "", os::kAtEmptyPath, STATX_SIZE, status); !stat)
+    throw Error("read the seccomp filter").because(stat.error());
+  std::vector<sock_filter> program(status.stx_size / sizeof(sock_filter));
+  const auto size = static_cast<long>(program.size() * sizeof(sock_filter));
+  const long read = os::raw_syscall(__NR_pread64, file->get(), os::address(program.data()), size, 0);
+  if (read != size || program.empty()) throw Error("read the seccomp filter").because(EIO);
+  return program;
+}
+
+std::vector<std::uint8_t> bytes_of(const std::vector<sock_filter>& program) {
+  if (program.size() > BPF_MAXINSNS)
+    throw Error("compile the seccomp filter")
+        .at(pointer(""))
+        .detail(std::to_string(program.size()) + " instructions, the kernel takes " +
+                std::to_string(BPF_MAXINSNS))
+        .remedy("name fewer architectures or system calls");
+  std::vector<std::uint8_t> bytes(program.size() * sizeof(sock_filter));
+  std::memcpy(bytes.data(), program.data(), bytes.size());
+  return bytes;
+}
+
+std::uint32_t filter_flags(const std::vector<oci::SeccompFlag>& flags, bool notify) {
+  std::uint32_t bits = 0;
+  for (const oci::SeccompFlag flag : flags) bits |= find(kFlags, flag)->value;
+  // seccomp(2): WAIT_KILLABLE_RECV alone is EINVAL, and so are TSYNC and a listener unless TSYNC_ESRCH says
+  // how a failure is told apart from a descriptor.
+  if (!notify) return bits & ~kFlagWaitKillableRecv;
+  bits |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  if ((bits & SECCOMP_FILTER_FLAG_TSYNC) != 0) bits |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+  return bits;
+}
+
+bool uses_notify(const oci::Seccomp& seccomp) {
+  constexpr auto kNotify = oci::SeccompAction::kNotify;
+  return seccomp.default_action == kNotify ||
+         std::any_of(seccomp.syscalls.begin(), seccomp.syscalls.end(),
+                     [](const oci::SeccompSyscall& rule) { return rule.action == kNotify; });
+}
+
+void check_listener(const oci::Seccomp& seccomp, bool notify) {
+  if (!seccomp.listener_path.empty()) return;
+  if (notify)
+    throw Error("compile the seccomp filter")
+        .at(pointer("listenerPath"))
+        .detail("SCMP_ACT_NOTIFY needs the socket of an agent");
+  if (!seccomp.listener_metadata.empty())
+    throw Error("compile the seccomp filter")
+        .at(pointer("listenerMetadata"))
+        .detail("must not be set without listenerPath");
+}
+
+}  // namespace
+
+CompiledFilter compile_seccomp(const oci::Seccomp& seccomp) {
+  const bool notify = uses_notify(seccomp);
+  check_listener(seccomp, notify);
+  const std::uint32_t default_action =
+      action_of(seccomp.default_action, seccomp.default_errno_ret, "defaultErrnoRet");
+  if (default_action == SCMP_ACT_ALLOW && seccomp.syscalls.empty()) return {};
+
+  const Context context = make_context(default_action);
+  add_architectures(context, seccomp.architectures);
+  for (std::size_t i = 0; i < seccomp.syscalls.size(); ++i)
+    add_rule(context, seccomp.syscalls[i], i, default_action);
+  // shrink() makes search trees, so libseccomp's own (SCMP_FLTATR_CTL_OPTIMIZE 2) would be made for nothing.
+  return {bytes_of(shrink(export_program(context))), filter_flags(seccomp.flags, notify), notify};
+}
+
+}  // namespace wherry::plan
