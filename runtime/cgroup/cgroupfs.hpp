@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cgroupfs manager: one cgroup of cgroup v2, made, limited, frozen, killed and removed through its files
+// (cgroup-v2.rst). Functions that take `dir_fd` want a directory fd of the cgroup (not O_PATH) and do not own
+// it. `mount` comes from find_mount(), `path` from resolve(). All throw wherry::Error.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "os/core/fd.hpp"
+#include "plan/limits.hpp"
+
+namespace wherry::cgroup {
+
+using Timeout = std::chrono::milliseconds;  // of waiting; negative: for ever
+inline constexpr Timeout kDefaultTimeout{10000};
+
+struct Created {
+  os::Fd dir;
+  // How many leading components of the path were there before. remove() takes it back, so that a cgroup that
+  // somebody else made stays.
+  unsigned existing = 0;
+};
+
+// mkdir -p. A cgroup that exists is taken if it is neither frozen nor populated (config-linux.md "Cgroups
+// Path"). Undone if it throws. Costs one mkdir and one open when the parent exists.
+[[nodiscard]] Created create(const std::string& mount, const std::string& path);
+
+// The controllers that `limits` need, enabled from the mount down to the cgroup's parent; reads first, writes
+// only what is missing. No limits: no system call. To be called while the cgroup is empty: that takes no
+// global lock. Throws when the hierarchy lacks a controller, naming the limit.
+void enable_controllers(int dir_fd, const std::string& mount, const std::string& path,
+                        const plan::Limits& limits);
+
+// Writes the limits; memory.max last. No system call for absent ones. Also the `update` of a running
+// container. Setting "no limit" in a cgroup that lacks the controller's file does nothing.
+void apply(int dir_fd, const plan::Limits& limits);
+
+// Returns when cgroup.events says so; throws after `timeout`. What could not be frozen in time is thawed
+// again.
+void freeze(int dir_fd, Timeout timeout = kDefaultTimeout);
+void thaw(int dir_fd, Timeout timeout = kDefaultTimeout);
+[[nodiscard]] bool is_frozen(int dir_fd);
+[[nodiscard]] bool is_populated(int dir_fd);
+
+// SIGKILL to everything in the subtree, frozen or not. Does not wait.
+void kill(int dir_fd);
+
+// A signal to every process of the subtree, once. Processes that are gone meanwhile are no error.
+void signal_all(int dir_fd, int signal);
+
+// Pids of the subtree, as seen in the caller's pid namespace, sorted.
+[[nodiscard]] std::vector<int> processes(int dir_fd);
+
+// False when processes are left after `timeout`.
+[[nodiscard]] bool wait_empty(int dir_fd, Timeout timeout = kDefaultTimeout);
+
+// Undoes create(): removes the cgroup with all below it, waiting for processes that are about to end, then
+// the parents after the first `existing` components as far as they are unused. Gone already is success. Does
+// not kill. A cgroup that create() found (`existing` counts it, too) stays; a container that owned it passes
+// a smaller number.
+void remove(const std::string& mount, const std::string& path, unsigned existing,
+            Timeout timeout = kDefaultTimeout);
+
+}  // namespace wherry::cgroup
