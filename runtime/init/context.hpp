@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What wherry-init knows while it executes a plan: descriptors, and what earlier steps found out.
+// No heap, no libc: everything lives here or on the stack.
+#pragma once
+
+#include "os/core/calls.hpp"
+#include "plan/protocol.hpp"
+#include "plan/wire.hpp"
+
+namespace wherry::init {
+
+using os::Fd;
+using plan::Detail;
+using plan::Slot;
+using plan::TextView;
+using plan::Wired;
+
+inline constexpr unsigned kMaxPlanSlots = 1024;
+inline constexpr unsigned kPathMax = 4096;  // PATH_MAX, NUL included
+
+// How a step ended. error 0 is success; rung says which of its ways reached the intent.
+struct [[nodiscard]] Outcome {
+  int error = 0;
+  Detail detail = Detail::kNone;
+  uint32_t argument = 0;
+  uint32_t rung = 0;
+};
+
+inline Outcome done(uint32_t rung = 0) noexcept { return {0, Detail::kNone, 0, rung}; }
+inline Outcome failed(int error, Detail detail = Detail::kNone, uint32_t argument = 0) noexcept {
+  return {error, detail, argument, 0};
+}
+inline Outcome outcome_of(os::Status status, Detail detail = Detail::kNone) noexcept {
+  return status ? done() : failed(status.error(), detail);
+}
+template <class T>
+inline Outcome outcome_of(const os::Result<T>& result, Detail detail = Detail::kNone) noexcept {
+  return result ? done() : failed(result.error(), detail);
+}
+
+// A mount that several places share: attached once, cloned from there afterwards (before 6.15 open_tree(2) clones
+// only what is attached).
+struct SharedTree {
+  Fd tree;
+  bool attached = false;
+};
+
+struct Context {
+  Fd channel;  // to the host, later to start
+  Fd page_fd;
+  plan::StatusPage* page = nullptr;
+  Fd slots[kMaxPlanSlots];
+  uint32_t step = 0;  // the step being executed
+  bool pid1 = false;
+
+  Fd proc;  // the host's procfs: writes through /proc/self and /proc/sys act on the calling task
+  Fd root;  // the rootfs, once MountRoot or ChangeRoot has it
+  SharedTree empty_directory;
+  SharedTree null_device;
+
+  char executable[kPathMax];  // FindExecutable
+  char home[kPathMax];        // FindHome: "HOME=..."; empty: not needed
+};
+
+[[nodiscard]] inline int slot_fd(const Context& context, Slot slot) noexcept {
+  return slot < kMaxPlanSlots ? context.slots[slot].get() : -1;
+}
+
+}  // namespace wherry::init

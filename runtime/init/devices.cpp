@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device nodes, links and the console below /dev.
+#include <asm/ioctls.h>
+
+#include "init/channel.hpp"
+#include "init/execute.hpp"
+#include "init/paths.hpp"
+#include "init/text.hpp"
+
+namespace wherry::init {
+namespace {
+
+constexpr long kDevptsSuperMagic = 0x1cd1;
+
+// The kernel's 32-bit dev_t of mknod(2): 12 bits of major, 20 of minor.
+constexpr unsigned device_number(uint32_t major, uint32_t minor) noexcept {
+  return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
+}
+
+bool is_device(int dir, const char* path, int flags, uint64_t type, uint32_t major, uint32_t minor) noexcept {
+  struct statx status {};
+  return os::statx(dir, path, flags, STATX_TYPE, status) && (status.stx_mode & os::kTypeMask) == type &&
+         (type == os::kTypeFifo || (status.stx_rdev_major == major && status.stx_rdev_minor == minor));
+}
+
+// chmod of an O_PATH descriptor goes through /proc/self/fd (the host's procfs); it follows no link of the rootfs.
+os::Status change_mode(const Context& context, int fd, unsigned mode) noexcept {
+  Line<32> path;
+  path.add("self/fd/").add(int64_t{fd});
+  return os::fchmodat(context.proc.get(), path.data(), mode);
+}
+
+Outcome adopt_device(const plan::CreateDevice<Wired>& step, const Context& context, const Place& place) noexcept {
+  const auto mode = static_cast<unsigned>(step.mode.value);
+  auto node = os::openat(place.parent.get(), place.name, os::kPath | os::kNoFollow);
+  if (!node) return outcome_of(node);
+  if (!is_device(node->get(), "", os::kAtEmptyPath, mode & os::kTypeMask, step.major, step.minor))
+    return failed(EEXIST, Detail::kWrongDevice);
+  if (auto owned = os::fchownat(node->get(), "", step.uid, step.gid, os::kAtEmptyPath); !owned) return outcome_of(owned);
+  Outcome outcome = outcome_of(change_mode(context, node->get(), mode & 07777));
+  outcome.rung = 1;
+  return outcome;
+}
+
+os::Result<Fd> open_multiplexer(const Context& context) noexcept {
+  auto master = open_in_root(context.root.get(), "/dev/pts/ptmx", os::kRdWr | os::kNoCtty);
+  if (!master) master = open_in_root(context.root.get(), "/dev/ptmx", os::kRdWr | os::kNoCtty);
+  if (!master) return master;
+  // devpts itself, or the /dev/ptmx node 5:2: nothing else is a multiplexer.
+  os::statfs64 filesystem{};
+  const bool devpts = os::fstatfs(master->get(), filesystem) && filesystem.type == kDevptsSuperMagic;
+  if (!devpts && !is_device(master->get(), "", os::kAtEmptyPath, os::kTypeChar, 5, 2)) return os::Result<Fd>::failure(ENODEV);
+  return master;
+}
+
+struct WindowSize {  // struct winsize
+  unsigned short rows, columns, x_pixels, y_pixels;
+};
+
+Outcome bind_console(const Context& context, int terminal) noexcept {
+  auto place = make_parent(context.root.get(), TextView{"/dev/console", 12});
+  if (!place) return failed(place.error(), Detail::kMountTarget);
+  auto made = os::openat(place->parent.get(), place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0600);
+  if (!made && made.error() != EEXIST) return failed(made.error(), Detail::kMountTarget);
+  // CVE-2026-88264: /dev/console of the rootfs may be a link to a file of the host.
+  auto target = os::openat(place->parent.get(), place->name, os::kPath | os::kNoFollow);
+  if (!target) return failed(target.error(), Detail::kMountTarget);
+  struct statx status {};
+  if (auto found = os::statx(target->get(), "", os::kAtEmptyPath, STATX_TYPE, status); !found) return outcome_of(found);
+  if ((status.stx_mode & os::kTypeMask) == os::kTypeSymlink) return failed(ELOOP, Detail::kConsoleLink);
+  auto tree = os::open_tree(terminal, "", os::kOpenTreeClone | os::kAtEmptyPath);
+  if (!tree) return failed(tree.error(), Detail::kMountSource);
+  return outcome_of(os::move_mount(tree->get(), "", target->get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+                    Detail::kMountAttach);
+}
+
+// setsid(2) has been called: TIOCSCTTY gives this session its terminal.
+Outcome become_terminal(int terminal) noexcept {
+  if (auto owned = os::ioctl(terminal, TIOCSCTTY, 0L); !owned) return outcome_of(owned);
+  for (int stream = 0; stream < 3; ++stream)
+    if (auto status = os::dup3(terminal, stream, 0); !status) return outcome_of(status);
+  return done();
+}
+
+}  // namespace
+
+Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept {
+  if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
+  auto tree = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone);
+  if (!tree) return failed(tree.error(), Detail::kMountSource);
+  if (!is_device(tree->get(), "", os::kAtEmptyPath, step.type.value, step.major, step.minor))
+    return failed(ENODEV, Detail::kWrongDevice);
+  context.slots[step.slot] = static_cast<Fd&&>(*tree);
+  return done();
+}
+
+Outcome execute(const plan::CreateDevice<Wired>& step, Context& context) noexcept {
+  auto place = make_parent(context.root.get(), step.path);
+  if (!place) return failed(place.error(), Detail::kMountTarget);
+  const auto mode = static_cast<unsigned>(step.mode.value);
+  const os::Status made = os::mknodat(place->parent.get(), place->name, mode, device_number(step.major, step.minor));
+  if (!made && made.error() == EEXIST) return adopt_device(step, context, *place);
+  if (!made || (step.uid == 0 && step.gid == 0)) return outcome_of(made);
+  return outcome_of(os::fchownat(place->parent.get(), place->name, step.uid, step.gid, os::kAtSymlinkNofollow));
+}
+
+Outcome execute(const plan::BindDevice<Wired>& step, Context& context) noexcept {
+  auto target = make_file(context.root.get(), step.path);
+  if (!target) return failed(target.error(), Detail::kMountTarget);
+  return outcome_of(os::move_mount(slot_fd(context, step.slot), "", target->get(), "",
+                                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+                    Detail::kMountAttach);
+}
+
+Outcome execute(const plan::CreateSymlink<Wired>& step, Context& context) noexcept {
+  auto place = make_parent(context.root.get(), step.path);
+  if (!place) return failed(place.error(), Detail::kMountTarget);
+  os::Status made = os::symlinkat(step.target.data, place->parent.get(), place->name);
+  if (made || made.error() != EEXIST) return outcome_of(made);
+  if (!step.replace) return done(1);
+  if (auto removed = os::unlinkat(place->parent.get(), place->name, 0); !removed) return outcome_of(removed);
+  made = os::symlinkat(step.target.data, place->parent.get(), place->name);
+  return made ? done(2) : outcome_of(made);
+}
+
+Outcome execute(const plan::OpenConsole<Wired>& step, Context& context) noexcept {
+  auto master = open_multiplexer(context);
+  if (!master) return failed(master.error(), Detail::kConsolePeer);
+  int unlocked = 0;
+  if (auto status = os::ioctl(master->get(), TIOCSPTLCK, &unlocked); !status) return outcome_of(status);
+  auto terminal = os::fd_of(os::raw_syscall(__NR_ioctl, master->get(), TIOCGPTPEER, os::kRdWr | os::kNoCtty | os::kCloexec));
+  if (!terminal) return failed(terminal.error(), Detail::kConsolePeer);
+  if (step.rows != 0 || step.columns != 0) {
+    WindowSize size{static_cast<unsigned short>(step.rows), static_cast<unsigned short>(step.columns), 0, 0};
+    if (auto status = os::ioctl(terminal->get(), TIOCSWINSZ, &size); !status) return outcome_of(status);
+  }
+  if (step.bind_console) {
+    if (Outcome outcome = bind_console(context, terminal->get()); outcome.error != 0) return outcome;
+  }
+  if (auto sent = produce(context, plan::slot::kConsole, master->get()); !sent) return outcome_of(sent);
+  return become_terminal(terminal->get());
+}
+
+}  // namespace wherry::init

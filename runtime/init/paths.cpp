@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "init/paths.hpp"
+
+#include "init/text.hpp"
+
+namespace wherry::init {
+namespace {
+
+os::Result<Fd> make_prefixes(int root, TextView path, Links links) noexcept {
+  char prefix[kPathMax];
+  if (path.size >= kPathMax) return os::Result<Fd>::failure(ENAMETOOLONG);
+  auto parent = open_in_root(root, "/", os::kPath | os::kDirectory);
+  for (uint32_t at = 0; at < path.size && parent;) {
+    const uint32_t end = find(path, '/', at);
+    if (end != at) {
+      __builtin_memcpy(prefix, path.data, end);
+      prefix[end] = 0;
+      auto next = open_in_root(root, prefix, os::kPath | os::kDirectory, links);
+      if (!next && next.error() == ENOENT) {
+        const os::Status made = os::mkdirat(parent->get(), prefix + at, 0755);
+        if (!made && made.error() != EEXIST) return os::Result<Fd>::failure(made.error());
+        next = open_in_root(root, prefix, os::kPath | os::kDirectory, links);
+      }
+      parent = static_cast<os::Result<Fd>&&>(next);
+    }
+    at = end + 1;
+  }
+  return parent;
+}
+
+TextView without_trailing_slashes(TextView path) noexcept {
+  while (path.size > 1 && path.data[path.size - 1] == '/') --path.size;
+  return path;
+}
+
+}  // namespace
+
+os::Result<Fd> open_in_root(int root, const char* path, int flags, Links links) noexcept {
+  const uint64_t resolve =
+      RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (links == Links::kRefuse ? uint64_t{RESOLVE_NO_SYMLINKS} : 0);
+  return os::openat2(root, path[0] == 0 ? "/" : path, static_cast<uint64_t>(flags), resolve);
+}
+
+os::Result<Fd> make_directory(int root, TextView path, Links links) noexcept {
+  auto found = open_in_root(root, path.data, os::kPath | os::kDirectory, links);
+  if (found || found.error() != ENOENT) return found;
+  return make_prefixes(root, path, links);
+}
+
+os::Result<Place> make_parent(int root, TextView path) noexcept {
+  path = without_trailing_slashes(path);
+  uint32_t slash = path.size;
+  while (slash > 0 && path.data[slash - 1] != '/') --slash;
+  const char* name = path.data + slash;
+  const uint32_t size = path.size - slash;
+  if (size == 0 || equal(TextView{name, size}, ".") || equal(TextView{name, size}, "..") || name[size] != 0)
+    return os::Result<Place>::failure(EINVAL);
+  char directory[kPathMax];
+  if (slash >= kPathMax) return os::Result<Place>::failure(ENAMETOOLONG);
+  __builtin_memcpy(directory, path.data, slash);
+  directory[slash] = 0;
+  auto parent = make_directory(root, {directory, slash});
+  if (!parent) return os::Result<Place>::failure(parent.error());
+  return Place{static_cast<Fd&&>(*parent), name};
+}
+
+os::Result<Fd> make_file(int root, TextView path) noexcept {
+  auto found = open_in_root(root, path.data, os::kPath);
+  if (found || found.error() != ENOENT) return found;
+  auto place = make_parent(root, path);
+  if (!place) return os::Result<Fd>::failure(place.error());
+  // O_EXCL: a dangling symbolic link is not followed.
+  auto made = os::openat(place->parent.get(), place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0644);
+  if (!made && made.error() != EEXIST) return made;
+  return open_in_root(root, path.data, os::kPath);
+}
+
+}  // namespace wherry::init

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// argv and envp for execve(2): pointers into the plan, in pages of their own, since there is no heap.
+#pragma once
+
+#include "init/context.hpp"
+
+namespace wherry::init {
+
+class PointerArray {
+ public:
+  PointerArray() noexcept = default;
+  PointerArray(const PointerArray&) = delete;
+  PointerArray& operator=(const PointerArray&) = delete;
+  ~PointerArray() {
+    if (pointers_ != nullptr) (void)os::raw_syscall(__NR_munmap, os::address(pointers_), bytes_);
+  }
+
+  // `extra` goes behind the list's elements when it is not null. False: no memory, or a malformed list.
+  [[nodiscard]] bool fill(const plan::ListView<TextView>& list, const char* extra = nullptr) noexcept {
+    bytes_ = static_cast<long>((uint64_t{list.count} + 2) * sizeof(char*));
+    const long mapped = os::raw_syscall(__NR_mmap, 0, bytes_, 3 /* PROT_READ | PROT_WRITE */,
+                                        0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0);
+    if (mapped < 0) return false;
+    pointers_ = reinterpret_cast<const char**>(mapped);
+    uint32_t count = 0;
+    const bool complete = plan::for_each(list, [&](TextView text) {
+      pointers_[count++] = text.data;
+      return true;
+    });
+    if (extra != nullptr) pointers_[count++] = extra;
+    pointers_[count] = nullptr;
+    return complete;
+  }
+  [[nodiscard]] const char* const* data() const noexcept { return pointers_; }
+
+ private:
+  const char** pointers_ = nullptr;
+  long bytes_ = 0;
+};
+
+}  // namespace wherry::init
