@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "container/create.hpp"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "cgroup/cgroupfs.hpp"
+#include "container/facts.hpp"
+#include "container/identity.hpp"
+#include "container/saved.hpp"
+#include "container/undo.hpp"
+#include "oci/reader.hpp"
+#include "oci/validate.hpp"
+#include "os/files.hpp"
+#include "os/sockets.hpp"
+#include "plan/codec.hpp"
+#include "plan/compile.hpp"
+
+namespace wherry {
+namespace container {
+namespace {
+
+constexpr std::size_t kLargestConfig = 16U << 20U;
+
+std::string now() {
+  timespec time{};
+  (void)::clock_gettime(CLOCK_REALTIME, &time);  // CLOCK_REALTIME always exists
+  return oci::rfc3339_utc(time.tv_sec, static_cast<std::uint32_t>(time.tv_nsec));
+}
+
+unsigned existing_components(const plan::Facts& facts) {
+  unsigned existing = 0;
+  for (std::size_t at = 0; (at = facts.cgroup_path.find('/', at + 1)) != std::string::npos || existing == 0; ++existing) {
+    const std::string prefix = facts.cgroup_mount + facts.cgroup_path.substr(0, at);
+    struct statx status {};
+    if (!os::statx(os::kAtFdcwd, prefix.c_str(), 0, STATX_TYPE, status) || at == std::string::npos) break;
+  }
+  return existing;
+}
+
+oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const plan::Facts& facts) {
+  oci::Record record;
+  record.id = options.id;
+  record.bundle = facts.bundle;
+  record.rootfs = facts.rootfs;
+  record.created = now();
+  record.boot_id = boot_id();
+  record.oci_version = spec.oci_version;
+  record.owner = std::to_string(::geteuid());
+  record.cgroup_manager = facts.cgroup_manager == plan::CgroupManager::kDisabled ? "disabled" : "cgroupfs";
+  record.cgroup_root = facts.cgroup_mount;
+  record.cgroup_path = facts.cgroup_path;
+  if (!facts.cgroup_path.empty()) record.cgroup_existing = existing_components(facts);
+  record.no_new_keyring = options.no_new_keyring;
+  record.annotations = spec.annotations;
+  return record;
+}
+
+void check_console_options(const CreateOptions& options, const oci::Process& process) {
+  const bool has_socket = !options.console_socket.empty();
+  if (process.terminal && options.detach && !has_socket)
+    throw Error("open a terminal").at("/process/terminal").detail("nobody would hold it").remedy("cannot allocate tty if runc will detach without setting console socket: pass --console-socket");
+  if (!process.terminal && has_socket)
+    throw Error("use the console socket").at("/process/terminal").detail("process.terminal is false").remedy("cannot use console socket if container will not allocate tty: leave --console-socket away");
+}
+
+// A create in progress. Whatever was made is taken back unless keep() is called.
+class Creation {
+ public:
+  Creation(const Settings& settings, const CreateOptions& options)
+      : options_(options),
+        bundle_(read_bundle(options)),
+        facts_(collect_facts(settings, options, bundle_.spec)),
+        plan_(plan::compile(bundle_.spec, facts_)),
+        record_(describe(options, bundle_.spec, facts_)),
+        directory_(StateDirectory::create(settings.root, options.id)),
+        launch_(plan_, "config.json", hook_state(record_, "creating")) {
+    check_console_options(options, *bundle_.spec.process);
+  }
+  ~Creation() {
+    if (kept_) return;
+    launch_.abandon();
+    take_back();
+  }
+  Creation(const Creation&) = delete;
+  Creation& operator=(const Creation&) = delete;
+
+  // Up to the point where pid 1 waits and the state says so.
+  void set_up() {
+    directory_.write_record(record_);  // names each resource before it is made
+    const std::vector<unsigned char> encoded = plan::encode(plan_);
+    launch_.spawn(encoded, facts_.preserve_fds, options_.trace);
+    directory_.create_file(kConfigFile, bundle_.text);
+    directory_.create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
+    (void)launch_.play();
+    identify(record_, launch_.pid(), launch_.pidfd());
+    hand_out_console();
+  }
+
+  // create: pid 1 goes on to listen on start.sock, and this process may end.
+  Process leave_created() {
+    auto listener = os::listen_at(directory_.fd(), kStartSocket);
+    if (!listener) throw Error("listen on " + std::string(kStartSocket)).because(listener.error());
+    directory_.write_record(record_);
+    announce();
+    launch_.bind(plan::slot::kStartSocket, std::move(*listener));
+    launch_.release();
+    return keep();
+  }
+
+  // run: the same channel starts the program.
+  Process start() {
+    directory_.write_record(record_);
+    announce();
+    (void)launch_.play();
+    return keep();
+  }
+
+ private:
+  void hand_out_console() {
+    if (!bundle_.spec.process->terminal) return;
+    console_ = launch_.take_console();
+    if (options_.console_socket.empty()) return;
+    send_descriptor(options_.console_socket, console_.get(), "console");
+    console_.reset();
+  }
+
+  void announce() {
+    if (!options_.pidfd_socket.empty()) send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd");
+    if (!options_.pid_file.empty()) write_pid_file(options_.pid_file, launch_.pid());
+  }
+
+  Process keep() {
+    launch_.reap_init();
+    Process process;
+    process.pid = launch_.pid();
+    process.pidfd = launch_.take_pidfd();
+    process.console = std::move(console_);
+    if (options_.trace) process.trace = plan::trace_json(plan_, launch_.timings());
+    kept_ = true;
+    return process;
+  }
+
+  // runtime.md "Lifecycle": when a hook fails, the container is stopped, deleted, and poststop hooks run.
+  void take_back() noexcept {
+    try {
+      undo(record_);
+      if (launch_.failed_in_hook()) (void)run_poststop_hooks(directory_, record_);  // the hook's failure is the news
+      directory_.remove();
+    } catch (const std::exception&) {
+      // The record stays: `delete --force` finds by it what is left. The first error is the one that is thrown.
+    }
+  }
+
+  const CreateOptions& options_;
+  Bundle bundle_;
+  plan::Facts facts_;
+  plan::Plan plan_;
+  oci::Record record_;
+  StateDirectory directory_;
+  Launch launch_;
+  os::Fd console_;
+  bool kept_ = false;
+};
+
+}  // namespace
+
+Bundle read_bundle(const CreateOptions& options) {
+  const std::string& name = options.config_name;
+  const std::string path = name.front() == '/' ? name : absolute_path(options.bundle) + "/" + name;
+  auto text = os::read_file(os::kAtFdcwd, path.c_str(), kLargestConfig);
+  if (!text) throw Error("read " + path).because(text.error()).remedy("name the bundle with --bundle; `wherry spec` makes a config.json");
+  Bundle bundle{std::move(*text), {}};
+  bundle.spec = oci::read_spec(bundle.text);
+  if (auto faults = oci::validate(bundle.spec); !faults.empty()) throw oci::FaultsError("config.json", std::move(faults));
+  return bundle;
+}
+
+void send_descriptor(const std::string& socket_path, int fd, const std::string& what) {
+  auto socket = os::connect_to(socket_path, os::kSockStream);
+  if (!socket) throw Error("connect to the " + what + " socket " + socket_path).because(socket.error());
+  // runc sends the terminal's name along; receivers want at least one byte.
+  if (auto sent = os::send_message(socket->get(), what.data(), what.size(), &fd, 1); !sent)
+    throw Error("send the " + what + " to " + socket_path).because(sent.error());
+}
+
+void write_pid_file(const std::string& path, pid_t pid) {
+  const std::size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  auto dir = os::openat(os::kAtFdcwd, directory.c_str(), os::kPath | os::kDirectory);
+  auto written = dir ? os::replace_file(dir->get(), slash == std::string::npos ? path : path.substr(slash + 1), std::to_string(pid), 0644)
+                     : os::Status(dir.error());
+  if (!written) throw Error("write the pid file " + path).because(written.error());
+}
+
+}  // namespace container
+
+Process create(const Settings& settings, const CreateOptions& options) {
+  container::Creation creation(settings, options);
+  creation.set_up();
+  return creation.leave_created();
+}
+
+Process run(const Settings& settings, const CreateOptions& options) {
+  container::Creation creation(settings, options);
+  creation.set_up();
+  return creation.start();
+}
+
+}  // namespace wherry

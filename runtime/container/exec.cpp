@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+
+#include "cgroup/location.hpp"
+#include "container/create.hpp"
+#include "container/facts.hpp"
+#include "container/saved.hpp"
+#include "container/status.hpp"
+#include "oci/reader.hpp"
+#include "oci/validate.hpp"
+#include "os/files.hpp"
+#include "plan/codec.hpp"
+#include "plan/compile.hpp"
+
+namespace wherry {
+namespace {
+
+using container::Container;
+
+constexpr std::size_t kLargestProcess = 16U << 20U;
+
+std::uint32_t parse_id(std::string_view text, const std::string& whole) {
+  std::uint32_t id = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), id);
+  // CVE-2026-30892, CVE-2016-3697: nothing but digits, and never a name. 4294967295 means "unchanged" to setresuid(2).
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || id == ~std::uint32_t{0})
+    throw Error("read the user \"" + whole + "\"").because(EINVAL).remedy("use UID or UID:GID in digits");
+  return id;
+}
+
+void set_user(oci::User& user, const std::string& text) {
+  const std::size_t colon = text.find(':');
+  user.uid = parse_id(std::string_view(text).substr(0, colon), text);
+  if (colon != std::string::npos) user.gid = parse_id(std::string_view(text).substr(colon + 1), text);
+}
+
+void add_capabilities(oci::Process& process, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  if (!process.capabilities) process.capabilities.emplace();
+  // As runc does it: the inheritable set stays as it is (CVE-2022-24769).
+  for (const std::string& name : names)
+    for (oci::Strings* set : {&process.capabilities->bounding, &process.capabilities->effective, &process.capabilities->permitted})
+      set->push_back(name);
+}
+
+oci::Process from_file(const std::string& path) {
+  auto text = os::read_file(os::kAtFdcwd, path.c_str(), kLargestProcess);
+  if (!text) throw Error("read " + path).because(text.error());
+  return oci::read_process(text.value());
+}
+
+oci::Process from_options(const ExecOptions& options, const oci::Spec& spec) {
+  oci::Process process = *spec.process;
+  process.args = options.args;
+  process.terminal = options.terminal;
+  process.console_size.reset();
+  if (options.cwd) process.cwd = *options.cwd;
+  process.env.insert(process.env.end(), options.env.begin(), options.env.end());
+  if (options.user) set_user(process.user, *options.user);
+  process.user.additional_gids.insert(process.user.additional_gids.end(), options.additional_gids.begin(), options.additional_gids.end());
+  add_capabilities(process, options.capabilities);
+  if (options.apparmor) process.apparmor_profile = *options.apparmor;
+  if (options.process_label) process.selinux_label = *options.process_label;
+  if (options.no_new_privileges) process.no_new_privileges = true;
+  return process;
+}
+
+oci::Process wanted_process(const ExecOptions& options, const oci::Spec& spec) {
+  oci::Process process = options.process_file.empty() ? from_options(options, spec) : from_file(options.process_file);
+  if (auto faults = oci::validate_process(process); !faults.empty()) throw oci::FaultsError("process.json", std::move(faults));
+  if (process.rlimits.empty()) process.rlimits = spec.process->rlimits;
+  return process;
+}
+
+void check_console(const ExecOptions& options, const oci::Process& process) {
+  if (process.terminal && options.detach && options.console_socket.empty())
+    throw Error("open a terminal").detail("nobody would hold it").remedy("pass --console-socket");
+  if (!process.terminal && !options.console_socket.empty())
+    throw Error("use the console socket").detail("the process has no terminal").remedy("leave --console-socket away");
+}
+
+plan::Facts facts_for(const Container& found, const ExecOptions& options, const oci::Spec& spec) {
+  plan::Facts facts = container::host_facts(spec);
+  facts.id = found.record.id;
+  facts.bundle = found.record.bundle;
+  facts.rootfs = found.record.rootfs;
+  facts.no_new_keyring = found.record.no_new_keyring;
+  facts.preserve_fds = options.preserve_fds;
+  if (found.record.cgroup_manager == "disabled") facts.cgroup_manager = plan::CgroupManager::kDisabled;
+  return facts;
+}
+
+// --cgroup: below the container's own cgroup, by a walk that cannot leave it.
+os::Fd open_sub_cgroup(const Container& found, const std::string& path) {
+  if (path.empty()) {
+    auto copy = os::duplicate(found.cgroup.get());
+    if (!copy) throw Error("open the container's cgroup " + found.record.cgroup_path).because(copy.error());
+    return std::move(*copy);
+  }
+  const std::string relative = path.front() == '/' ? "." + path : path;
+  auto dir = os::openat2(found.cgroup.get(), relative.c_str(), os::kRdOnly | os::kDirectory, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!dir) throw Error("open the cgroup " + path).because(dir.error()).detail("it must be a cgroup below the container's own");
+  return std::move(*dir);
+}
+
+// Where pid 1 is now. An init such as systemd moves itself to a child of the cgroup, so that the cgroup itself takes no
+// process any more (cgroup-v2.rst "No Internal Process Constraint").
+os::Fd open_cgroup_of_pid1(const Container& found) {
+  const auto text = os::read_file(os::kAtFdcwd, ("/proc/" + std::to_string(found.record.pid) + "/cgroup").c_str(), 65536);
+  const std::string path = text ? cgroup::parse_own_cgroup(text.value()) : "";
+  const std::string& own = found.record.cgroup_path;
+  if (path.size() <= own.size() || path.compare(0, own.size() + 1, own + "/") != 0) return {};
+  auto dir = os::openat2(found.cgroup.get(), path.c_str() + own.size() + 1, os::kRdOnly | os::kDirectory, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  return dir ? std::move(*dir) : os::Fd{};
+}
+
+class Execution {
+ public:
+  Execution(const ExecOptions& options, const Container& found, const oci::Process& process, const plan::Plan& plan, unsigned preserve_fds)
+      : options_(options), process_(process), launch_(plan, "process.json", container::hook_state(found.record, "running")),
+        encoded_(plan::encode(plan)), preserve_fds_(preserve_fds) {}
+
+  Process run(os::Fd target, os::Fd cgroup) {
+    launch_.bind(plan::slot::kTarget, std::move(target));
+    if (cgroup) launch_.bind(plan::slot::kCgroup, std::move(cgroup));
+    try {
+      launch_.spawn(encoded_, preserve_fds_, false);
+      (void)launch_.play();
+      return finish();
+    } catch (...) {
+      launch_.abandon();
+      throw;
+    }
+  }
+
+ private:
+  Process finish() {
+    Process result;
+    if (process_.terminal) result.console = launch_.take_console();
+    if (!options_.console_socket.empty()) {
+      container::send_descriptor(options_.console_socket, result.console.get(), "console");
+      result.console.reset();
+    }
+    if (!options_.pidfd_socket.empty()) container::send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd");
+    if (!options_.pid_file.empty()) container::write_pid_file(options_.pid_file, launch_.pid());
+    launch_.reap_init();
+    result.pid = launch_.pid();
+    result.pidfd = launch_.take_pidfd();
+    return result;
+  }
+
+  const ExecOptions& options_;
+  const oci::Process& process_;
+  container::Launch launch_;
+  std::vector<unsigned char> encoded_;
+  unsigned preserve_fds_;
+};
+
+void check_status(const Container& found, const ExecOptions& options) {
+  if (!found.process) throw Error("exec in container " + found.record.id).detail("cannot exec in a stopped container");
+  if (found.status == container::Status::kPaused && !options.ignore_paused)
+    throw Error("exec in container " + found.record.id).detail("cannot exec in a paused container").remedy("resume it, or use --ignore-paused");
+}
+
+os::Fd duplicate_pidfd(const Container& found) {
+  auto copy = os::duplicate(found.process.get());
+  if (!copy) throw Error("hold the container's init").because(copy.error());
+  return std::move(*copy);
+}
+
+}  // namespace
+
+Process exec(const Settings& settings, const ExecOptions& options) {
+  const Container found = container::load(settings.root, options.id);
+  check_status(found, options);
+  const oci::Spec spec = container::read_saved_spec(found.directory);
+  const oci::Process process = wanted_process(options, spec);
+  check_console(options, process);
+  const plan::Facts facts = facts_for(found, options, spec);
+  const plan::Plan plan = plan::compile_exec(process, spec, facts);
+  const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
+  os::Fd cgroup = has_cgroup ? open_sub_cgroup(found, options.cgroup) : os::Fd{};
+  try {
+    return Execution(options, found, process, plan, facts.preserve_fds).run(duplicate_pidfd(found), std::move(cgroup));
+  } catch (const Error& error) {
+    os::Fd other = error.number() == EBUSY && options.cgroup.empty() ? open_cgroup_of_pid1(found) : os::Fd{};
+    if (!other) throw;
+    return Execution(options, found, process, plan, facts.preserve_fds).run(duplicate_pidfd(found), std::move(other));
+  }
+}
+
+int wait_for(const Process& process) {
+  const auto exit = os::reap(process.pidfd.get());
+  if (!exit) throw Error("wait for process " + std::to_string(process.pid)).because(exit.error());
+  return exit.value().status();
+}
+
+}  // namespace wherry

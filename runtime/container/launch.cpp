@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "container/launch.hpp"
+
+#include <csignal>
+#include <cstring>
+
+#include "cgroup/cgroupfs.hpp"
+#include "cgroup/devices.hpp"
+#include "container/host_hooks.hpp"
+#include "container/id_maps.hpp"
+#include "container/init_program.hpp"
+#include "os/files.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::container {
+namespace {
+
+using plan::Message;
+using plan::MessageKind;
+
+// The status page and the records, rounded up to whole pages: the plan behind it stays clean.
+constexpr std::size_t kPageSize = 4096;
+
+std::size_t status_size(std::size_t step_count) {
+  const std::size_t used = sizeof(plan::StatusPage) + step_count * sizeof(plan::StepRecord);
+  return (used + kPageSize - 1) / kPageSize * kPageSize;
+}
+
+plan::StatusPage* map_page(int fd, std::size_t size) {
+  const long mapped = os::raw_syscall(__NR_mmap, 0, static_cast<long>(size), 3 /* PROT_READ | PROT_WRITE */,
+                                      1 /* MAP_SHARED */, fd, 0);
+  if (mapped < 0) throw Error("map the status page").because(static_cast<int>(-mapped));
+  return reinterpret_cast<plan::StatusPage*>(mapped);
+}
+
+}  // namespace
+
+Launch::Launch(const plan::Plan& plan, std::string document, oci::State state)
+    : plan_(plan), document_(std::move(document)), state_(std::move(state)), host_durations_(plan.steps.size()) {}
+
+Launch::~Launch() {
+  if (page_ != nullptr) (void)os::raw_syscall(__NR_munmap, os::address(page_), static_cast<long>(page_size_));
+}
+
+void Launch::bind(plan::Slot slot, os::Fd fd) { outgoing_[slot] = std::move(fd); }
+
+void Launch::spawn(const std::vector<unsigned char>& encoded_plan, unsigned preserve_fds, bool trace) {
+  page_size_ = status_size(plan_.steps.size());
+  std::string memory(page_size_, '\0');
+  plan::StatusPage header{};
+  header.plan_offset = static_cast<uint32_t>(page_size_);
+  header.plan_size = static_cast<uint32_t>(encoded_plan.size());
+  header.trace = trace ? 1 : 0;
+  header.record_count = static_cast<uint32_t>(plan_.steps.size());
+  std::memcpy(memory.data(), &header, sizeof header);
+  memory.append(reinterpret_cast<const char*>(encoded_plan.data()), encoded_plan.size());
+  auto page = os::memfd_create("wherry-plan", 0);
+  if (!page) throw Error("make the plan's memory").because(page.error());
+  page_fd_ = std::move(*page);
+  if (auto written = os::write_all(page_fd_.get(), memory); !written) throw Error("write the plan").because(written.error());
+  page_ = map_page(page_fd_.get(), page_size_);
+  int ends[2];
+  if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made) throw Error("make a socket pair").because(made.error());
+  channel_.reset(ends[0]);
+  const os::Fd theirs(ends[1]);
+  init_ = spawn_init(theirs.get(), page_fd_.get(), preserve_fds);
+  is_child_ = true;
+}
+
+void Launch::resume(os::Fd channel, pid_t pid) {
+  channel_ = std::move(channel);
+  pid_ = pid;
+  Message message;
+  int fds[plan::kMaxSlots];
+  auto received = os::receive_message(channel_.get(), &message, sizeof message, fds, plan::kMaxSlots);
+  const bool greeted = received && received->size == sizeof message && message.kind == MessageKind::kReached &&
+                       received->fd_count == 1 && message.slots[0] == plan::slot::kStatusPage;
+  if (!greeted) throw Error("start the container").because(received ? EPIPE : received.error()).detail("its init did not answer");
+  page_fd_.reset(fds[0]);
+  page_size_ = status_size(plan_.steps.size());
+  page_ = map_page(page_fd_.get(), page_size_);
+  cursor_ = message.step + 1;
+}
+
+Launch::Reached Launch::play() {
+  for (;;) {
+    execute_host_steps();
+    send_go();
+    if (!receive()) return finish();
+    if (std::holds_alternative<plan::AwaitStart<plan::Owned>>(plan_.steps[cursor_].step)) {
+      state_.status = "created";
+      ++cursor_;
+      return Reached::kAwaitStart;
+    }
+  }
+}
+
+void Launch::release() { send_go(); }
+
+void Launch::execute_host_steps() {
+  while (cursor_ < plan_.steps.size() && plan_.steps[cursor_].lane == plan::Lane::kHost) {
+    execute_timed(plan_.steps[cursor_]);
+    ++cursor_;
+  }
+}
+
+void Launch::execute_timed(const plan::PlannedStep& planned) {
+  const int64_t before = os::monotonic_ns();
+  try {
+    std::visit([this](const auto& step) { execute(step); }, planned.step);
+  } catch (Error& error) {
+    failed_in_hook_ = std::holds_alternative<plan::RunHook<plan::Owned>>(planned.step);
+    if (error.pointer().empty() && !planned.origin.empty()) throw std::move(error).in(document_, planned.origin);
+    throw;
+  }
+  host_durations_[cursor_] = static_cast<uint64_t>(os::monotonic_ns() - before);
+}
+
+void Launch::execute(const plan::CreateCgroup& step) {
+  cgroup_ = cgroup::create(step.mount, step.path).dir;
+  cgroup_mount_ = step.mount;
+  cgroup_path_ = step.path;
+  auto copy = os::duplicate(cgroup_.get());
+  if (!copy) throw Error("open the cgroup " + step.path).because(copy.error());
+  bind(plan::slot::kCgroup, std::move(*copy));
+}
+
+void Launch::execute(const plan::SetLimits& step) {
+  cgroup::enable_controllers(cgroup_.get(), cgroup_mount_, cgroup_path_, step.limits);
+  cgroup::apply(cgroup_.get(), step.limits);
+}
+
+void Launch::execute(const plan::AttachDeviceFilter& step) {
+  const os::Fd program = cgroup::load_device_program(step.rules);
+  if (program) cgroup::attach_device_program(cgroup_.get(), program.get());
+}
+
+void Launch::execute(const plan::MapIds& step) { write_id_maps(step, init_.pid); }
+
+void Launch::execute(const plan::ProvideHookState& step) {
+  state_.status = step.status;
+  if (pid_ != 0) state_.pid = pid_;
+  auto memory = os::sealed_memory("wherry-hook-state", oci::hook_state_json(state_), false);
+  if (!memory) throw Error("make the state document for hooks").because(memory.error());
+  bind(plan::slot::kHookState, std::move(*memory));
+}
+
+void Launch::execute(const plan::RunHook<plan::Owned>& step) { run_hook(step, oci::hook_state_json(state_)); }
+
+template <class Step>
+void Launch::execute(const Step&) {
+  throw Error(std::string("execute ") + Step::kName).detail("it is no step of the host's");
+}
+
+void Launch::send_go() {
+  Message message{};
+  message.kind = MessageKind::kGo;
+  message.step = cursor_;
+  int fds[plan::kMaxSlots];
+  for (const auto& [slot, fd] : outgoing_) {
+    fds[message.slot_count] = fd.get();
+    message.slots[message.slot_count++] = slot;
+  }
+  const auto sent = os::send_message(channel_.get(), &message, sizeof message, fds, message.slot_count);
+  // EPIPE: init has failed meanwhile, and its last words are still to be read.
+  if (!sent && sent.error() != EPIPE && sent.error() != ECONNRESET) throw Error("speak to wherry-init").because(sent.error());
+  outgoing_.clear();
+}
+
+// Pid 1 may have the word before init has told its pid.
+bool Launch::needs_pid() const {
+  const auto spawn = plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_);
+  return pid_ == 0 && spawn && cursor_ > *spawn;
+}
+
+// While pid 1 is unknown, wherry-init's end must not be waited for on the channel alone: pid 1 may hold it open.
+void Launch::wait_for_word() {
+  if (pid_ != 0) return;
+  os::pollfd fds[2] = {{channel_.get(), os::kPollIn, 0}, {init_.pidfd.get(), os::kPollIn, 0}};
+  while (fds[0].revents == 0) {
+    auto ready = os::poll(fds, 2, -1);
+    if (!ready && ready.error() != EINTR) throw Error("listen to wherry-init").because(ready.error());
+    if (fds[0].revents != 0 || fds[1].revents == 0) continue;
+    // Its last words may have come between the two looks.
+    if (auto again = os::poll(fds, 1, 0); !again || fds[0].revents == 0)
+      throw Error("set up the container").detail("wherry-init was killed");
+  }
+}
+
+bool Launch::receive() {
+  bool turn = false;
+  while (!turn || needs_pid()) {
+    wait_for_word();
+    Message message;
+    int numbers[plan::kMaxSlots];
+    auto received = os::receive_message(channel_.get(), &message, sizeof message, numbers, plan::kMaxSlots);
+    if (!received && received.error() != ECONNRESET) throw Error("listen to wherry-init").because(received.error());
+    if (!received || received->size == 0) return false;
+    std::vector<os::Fd> fds;
+    for (unsigned i = 0; i < received->fd_count; ++i) fds.emplace_back(numbers[i]);
+    if (received->size != sizeof message) throw Error("listen to wherry-init").because(EPROTO);
+    if (message.kind == MessageKind::kFailed)
+      fail({message.step, message.error, static_cast<plan::Detail>(message.detail), message.argument});
+    if (message.kind == MessageKind::kProduced) accept_produced(message, std::move(fds));
+    if (message.kind == MessageKind::kReached) {
+      if (message.step >= plan_.steps.size()) throw Error("listen to wherry-init").because(EPROTO);
+      cursor_ = message.step;
+      turn = true;
+    }
+  }
+  return true;
+}
+
+void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
+  if (fds.size() != 1 || message.slot_count != 1) throw Error("listen to wherry-init").because(EPROTO);
+  switch (message.slots[0]) {
+    case plan::slot::kPid1:
+      pid_ = message.pid;
+      pidfd_ = std::move(fds[0]);
+      return;
+    case plan::slot::kConsole:
+      console_ = std::move(fds[0]);
+      return;
+    case plan::slot::kUserNamespace:
+      user_namespace_ = std::move(fds[0]);
+      return;
+    default:
+      throw Error("listen to wherry-init").because(EPROTO);
+  }
+}
+
+void Launch::fail(const plan::Failure& failure) {
+  failed_in_hook_ = failure.step < plan_.steps.size() &&
+                    std::holds_alternative<plan::RunHook<plan::Owned>>(plan_.steps[failure.step].step);
+  throw plan::diagnose(plan_, failure, document_);
+}
+
+// The channel has ended: either Exec closed it, or whoever held it died.
+Launch::Reached Launch::finish() {
+  const int error = __atomic_load_n(&page_->error, __ATOMIC_ACQUIRE);
+  const uint32_t step = page_->step;
+  if (error != 0) fail({step, error, static_cast<plan::Detail>(page_->detail), page_->argument});
+  const bool executed = step < plan_.steps.size() && std::holds_alternative<plan::Exec<plan::Owned>>(plan_.steps[step].step);
+  if (!executed) {
+    const std::string where = step < plan_.steps.size() ? plan::phrase(plan_.steps[step].step) : "set up";
+    throw Error("set up the container").detail("its init was killed at: " + where)
+        .remedy("see the kernel log; a memory limit may be too small");
+  }
+  state_.status = "running";
+  cursor_ = step + 1;
+  execute_host_steps();
+  return Reached::kExec;
+}
+
+std::vector<plan::StepTiming> Launch::timings() const {
+  std::vector<plan::StepTiming> timings(plan_.steps.size());
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    const plan::StepRecord& record = page_->records[i];
+    timings[i] = {plan_.steps[i].lane == plan::Lane::kHost ? host_durations_[i] : record.duration_ns, record.rung};
+  }
+  return timings;
+}
+
+void Launch::reap_init() noexcept {
+  if (!init_.pidfd) return;
+  (void)os::reap(init_.pidfd.get());  // what it had to say came over the channel
+  init_.pidfd.reset();
+}
+
+void Launch::abandon() noexcept {
+  channel_.reset();  // whoever waits for a turn ends
+  if (init_.pidfd) (void)os::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
+  if (pidfd_) (void)os::pidfd_send_signal(pidfd_.get(), SIGKILL);
+  reap_init();
+  if (pidfd_ && is_child_) (void)os::reap(pidfd_.get());  // it was killed above
+}
+
+}  // namespace wherry::container

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host voice: plays the host's steps of a plan, and passes the turn to wherry-init and back (plan/protocol.hpp).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "oci/state.hpp"
+#include "os/spawn.hpp"
+#include "plan/diagnose.hpp"
+#include "plan/explain.hpp"
+#include "plan/plan.hpp"
+#include "plan/protocol.hpp"
+
+namespace wherry::container {
+
+class Launch {
+ public:
+  // `document` is what the plan's origins point into, for messages. `state` is what hooks are told; status and pid are
+  // filled in as the plan goes on.
+  Launch(const plan::Plan& plan, std::string document, oci::State state);
+  ~Launch();
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  // A descriptor for init, under its name. Travels with the next turn.
+  void bind(plan::Slot slot, os::Fd fd);
+
+  // Starts wherry-init with the plan.
+  void spawn(const std::vector<unsigned char>& encoded_plan, unsigned preserve_fds, bool trace);
+  // Takes over a container that waits: `channel` is connected to its start.sock.
+  void resume(os::Fd channel, pid_t pid);
+
+  enum class Reached { kAwaitStart, kExec };
+  // Plays until pid 1 waits for start, or until the user's program runs and the host's last steps are done. Throws the
+  // Error of the step that failed; then nothing of the plan is running any more but what the cgroup holds.
+  Reached play();
+
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+  [[nodiscard]] os::Fd take_pidfd() noexcept { return std::move(pidfd_); }
+  [[nodiscard]] os::Fd take_console() noexcept { return std::move(console_); }
+  [[nodiscard]] bool failed_in_hook() const noexcept { return failed_in_hook_; }
+  [[nodiscard]] std::vector<plan::StepTiming> timings() const;
+
+  // Lets pid 1 go on alone: create ends here.
+  void release();
+
+  // Kills and reaps what this launch has spawned and nobody else looks after.
+  void abandon() noexcept;
+  // Waits for wherry-init, which ends when pid 1 is there.
+  void reap_init() noexcept;
+
+ private:
+  void execute_host_steps();
+  void execute_timed(const plan::PlannedStep& planned);
+  void execute(const plan::CreateCgroup& step);
+  void execute(const plan::SetLimits& step);
+  void execute(const plan::AttachDeviceFilter& step);
+  void execute(const plan::MapIds& step);
+  void execute(const plan::ProvideHookState& step);
+  void execute(const plan::RunHook<plan::Owned>& step);
+  template <class Step>
+  void execute(const Step& step);
+
+  void send_go();
+  // True when it is the host's turn; false when the channel has ended.
+  bool receive();
+  void wait_for_word();
+  [[nodiscard]] bool needs_pid() const;
+  void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
+  [[noreturn]] void fail(const plan::Failure& failure);
+  Reached finish();
+
+  const plan::Plan& plan_;
+  std::string document_;
+  oci::State state_;
+  uint32_t cursor_ = 0;  // the next step of the host's
+  os::Fd channel_, page_fd_;
+  plan::StatusPage* page_ = nullptr;
+  std::size_t page_size_ = 0;
+  os::Child init_;
+  pid_t pid_ = 0;
+  os::Fd pidfd_, console_, cgroup_, user_namespace_;
+  std::string cgroup_mount_, cgroup_path_;
+  std::map<plan::Slot, os::Fd> outgoing_;
+  std::vector<uint64_t> host_durations_;
+  bool is_child_ = false;  // pid 1 is this process's own child
+  bool failed_in_hook_ = false;
+};
+
+}  // namespace wherry::container

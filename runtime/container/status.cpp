@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "container/status.hpp"
+
+#include "cgroup/cgroupfs.hpp"
+#include "container/identity.hpp"
+#include "os/core/calls.hpp"
+
+namespace wherry::container {
+namespace {
+
+Status status_of(Container& container) {
+  if (!container.process) {
+    // Without a pid it is being made while its maker holds the lock, and half-made afterwards.
+    const bool in_the_making = container.record.pid == 0 && !container.directory.try_lock();
+    return in_the_making ? Status::kCreating : Status::kStopped;
+  }
+  if (container.directory.has(kStartSocket)) return Status::kCreated;
+  return container.cgroup && cgroup::is_frozen(container.cgroup.get()) ? Status::kPaused : Status::kRunning;
+}
+
+}  // namespace
+
+os::Fd open_cgroup(const oci::Record& record) {
+  if (record.cgroup_path.empty()) return {};
+  auto dir = os::openat(os::kAtFdcwd, (record.cgroup_root + record.cgroup_path).c_str(), os::kRdOnly | os::kDirectory);
+  return dir ? std::move(*dir) : os::Fd{};
+}
+
+Container load(const std::string& root, const std::string& id) { return load(StateDirectory::open(root, id)); }
+
+Container load(StateDirectory directory) {
+  oci::Record record = directory.read_record();
+  os::Fd process = open_process(record);
+  os::Fd cgroup = open_cgroup(record);
+  Container container{std::move(directory), std::move(record), std::move(process), std::move(cgroup), Status::kStopped};
+  container.status = status_of(container);
+  return container;
+}
+
+}  // namespace wherry::container

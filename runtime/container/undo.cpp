@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "container/undo.hpp"
+
+#include <csignal>
+
+#include "cgroup/cgroupfs.hpp"
+#include "container/host_hooks.hpp"
+#include "container/identity.hpp"
+#include "container/saved.hpp"
+#include "container/status.hpp"
+#include "os/core/calls.hpp"
+#include "plan/compile.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::container {
+namespace {
+
+constexpr int kDeathTimeoutMs = 10000;
+
+void wait_for_death(int pidfd) {
+  os::pollfd fds{pidfd, os::kPollIn, 0};
+  const int64_t deadline = os::monotonic_ns() + int64_t{kDeathTimeoutMs} * 1000000;
+  while (os::monotonic_ns() < deadline) {
+    const auto ready = os::poll(&fds, 1, static_cast<int>((deadline - os::monotonic_ns()) / 1000000) + 1);
+    if (ready && fds.revents != 0) return;
+  }
+  throw Error("kill the container's init").because(ETIMEDOUT).detail("it does not end").remedy("see its state in /proc");
+}
+
+}  // namespace
+
+void undo(const oci::Record& record) {
+  const os::Fd cgroup = open_cgroup(record);
+  const os::Fd process = open_process(record);
+  if (cgroup) cgroup::kill(cgroup.get());
+  if (process) {
+    (void)os::pidfd_send_signal(process.get(), SIGKILL);  // ESRCH: it has just ended
+    wait_for_death(process.get());
+  }
+  if (cgroup) cgroup::remove(record.cgroup_root, record.cgroup_path, record.cgroup_existing);
+}
+
+std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, const oci::Record& record) {
+  std::vector<std::string> warnings;
+  const oci::Spec spec = read_saved_spec(directory);
+  if (spec.hooks.poststop.empty()) return warnings;
+  const std::string state = oci::hook_state_json(hook_state(record, "stopped"));
+  for (std::size_t i = 0; i < spec.hooks.poststop.size(); ++i) {
+    try {
+      run_hook(plan::hook_step(spec.hooks.poststop[i], plan::HookKind::kPoststop), state);
+    } catch (Error& error) {
+      warnings.push_back(std::move(error).at("/hooks/poststop/" + std::to_string(i)).message());
+    }
+  }
+  return warnings;
+}
+
+}  // namespace wherry::container

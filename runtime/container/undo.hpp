@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one way in which what a container left behind is taken away: after a failed create, and by delete.
+#pragma once
+
+#include "container/store.hpp"
+#include "oci/record.hpp"
+
+namespace wherry::container {
+
+// Kills what still runs, removes the cgroup. Succeeds on what is gone already; throws what could not be taken away.
+void undo(const oci::Record& record);
+
+// The poststop hooks of the saved config. runtime.md "Delete": a failure is a warning and the others still run.
+[[nodiscard]] std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, const oci::Record& record);
+
+}  // namespace wherry::container
