@@ -30,12 +30,14 @@ std::string now() {
   return oci::rfc3339_utc(time.tv_sec, static_cast<std::uint32_t>(time.tv_nsec));
 }
 
-unsigned existing_components(const plan::Facts& facts) {
+// Of the cgroup's parents: the leaf is the container's own, whoever made it.
+unsigned existing_parents(const plan::Facts& facts) {
   unsigned existing = 0;
-  for (std::size_t at = 0; (at = facts.cgroup_path.find('/', at + 1)) != std::string::npos || existing == 0; ++existing) {
-    const std::string prefix = facts.cgroup_mount + facts.cgroup_path.substr(0, at);
+  for (std::size_t at = facts.cgroup_path.find('/', 1); at != std::string::npos; at = facts.cgroup_path.find('/', at + 1)) {
+    const std::string parent = facts.cgroup_mount + facts.cgroup_path.substr(0, at);
     struct statx status {};
-    if (!os::statx(os::kAtFdcwd, prefix.c_str(), 0, STATX_TYPE, status) || at == std::string::npos) break;
+    if (!os::statx(os::kAtFdcwd, parent.c_str(), 0, STATX_TYPE, status)) break;
+    ++existing;
   }
   return existing;
 }
@@ -52,8 +54,10 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
   record.cgroup_manager = facts.cgroup_manager == plan::CgroupManager::kDisabled ? "disabled" : "cgroupfs";
   record.cgroup_root = facts.cgroup_mount;
   record.cgroup_path = facts.cgroup_path;
-  if (!facts.cgroup_path.empty()) record.cgroup_existing = existing_components(facts);
+  record.cgroup_existing = existing_parents(facts);
   record.no_new_keyring = options.no_new_keyring;
+  record.creating = true;
+  record.poststop_hooks = !spec.hooks.poststop.empty();
   record.annotations = spec.annotations;
   return record;
 }
@@ -71,6 +75,7 @@ class Creation {
  public:
   Creation(const Settings& settings, const CreateOptions& options)
       : options_(options),
+        init_(options.preserve_fds + options.listen_fds),
         bundle_(read_bundle(options)),
         facts_(collect_facts(settings, options, bundle_.spec)),
         plan_(plan::compile(bundle_.spec, facts_)),
@@ -87,38 +92,71 @@ class Creation {
   Creation(const Creation&) = delete;
   Creation& operator=(const Creation&) = delete;
 
-  // Up to the point where pid 1 waits and the state says so.
-  void set_up() {
-    directory_.write_record(record_);  // names each resource before it is made
-    const std::vector<unsigned char> encoded = plan::encode(plan_);
-    launch_.spawn(encoded, facts_.preserve_fds, options_.trace);
-    directory_.create_file(kConfigFile, bundle_.text);
-    directory_.create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
-    (void)launch_.play();
-    identify(record_, launch_.pid(), launch_.pidfd());
-    hand_out_console();
-  }
-
   // create: pid 1 goes on to listen on start.sock, and this process may end.
   Process leave_created() {
+    (void)set_up([this] { record_pid(); });
+    hand_out_console();
     auto listener = os::listen_at(directory_.fd(), kStartSocket);
     if (!listener) throw Error("listen on " + std::string(kStartSocket)).because(listener.error());
+    launch_.bind(plan::slot::kStartSocket, std::move(*listener));
+    record_.creating = false;
     directory_.write_record(record_);
     announce();
-    launch_.bind(plan::slot::kStartSocket, std::move(*listener));
     launch_.release();
     return keep();
   }
 
   // run: the same channel starts the program.
   Process start() {
-    directory_.write_record(record_);
-    announce();
-    (void)launch_.play();
+    if (nothing_stands_between()) return start_straight();
+    (void)set_up([this] { record_pid(); });
+    hand_out_console();
+    (void)launch_.play([this] {
+      record_.creating = false;
+      directory_.write_record(record_);
+      announce();
+    });
     return keep();
   }
 
  private:
+  // What is not needed before pid 1 has done its part is done meanwhile.
+  Launch::Reached set_up(std::function<void()> when_pid1_is_known) {
+    directory_.write_record(record_);  // names each resource before it is made
+    const std::vector<unsigned char> encoded = plan::encode(plan_);
+    launch_.load(std::move(init_), encoded, options_.trace);
+    launch_.on_pid1(std::move(when_pid1_is_known));
+    return launch_.play([&] {
+      directory_.create_file(kConfigFile, bundle_.text);
+      directory_.create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
+    });
+  }
+
+  void record_pid() {
+    identify(record_, launch_.pid(), launch_.pidfd());
+    directory_.write_record(record_);
+  }
+
+  // No hook and no terminal of the host's comes between the clone and the program: once the state names pid 1, it may
+  // go all the way by itself.
+  [[nodiscard]] bool nothing_stands_between() const {
+    const auto spawn = plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_);
+    const auto exec = plan::index_of<plan::Exec<plan::Owned>>(plan_);
+    for (uint32_t i = *spawn; i < *exec; ++i)
+      if (plan_.steps[i].lane == plan::Lane::kHost) return false;
+    return !bundle_.spec.process->terminal;
+  }
+
+  Process start_straight() {
+    (void)set_up([this] {
+      record_.creating = false;
+      record_pid();
+      launch_.start_early();
+    });
+    announce();
+    return keep();
+  }
+
   void hand_out_console() {
     if (!bundle_.spec.process->terminal) return;
     console_ = launch_.take_console();
@@ -155,6 +193,7 @@ class Creation {
   }
 
   const CreateOptions& options_;
+  InitProgram init_;  // first: it starts while the config is read
   Bundle bundle_;
   plan::Facts facts_;
   plan::Plan plan_;
@@ -199,13 +238,11 @@ void write_pid_file(const std::string& path, pid_t pid) {
 
 Process create(const Settings& settings, const CreateOptions& options) {
   container::Creation creation(settings, options);
-  creation.set_up();
   return creation.leave_created();
 }
 
 Process run(const Settings& settings, const CreateOptions& options) {
   container::Creation creation(settings, options);
-  creation.set_up();
   return creation.start();
 }
 

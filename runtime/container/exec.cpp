@@ -16,6 +16,7 @@ namespace wherry {
 namespace {
 
 using container::Container;
+using container::InitProgram;
 
 constexpr std::size_t kLargestProcess = 16U << 20U;
 
@@ -116,15 +117,15 @@ os::Fd open_cgroup_of_pid1(const Container& found) {
 
 class Execution {
  public:
-  Execution(const ExecOptions& options, const Container& found, const oci::Process& process, const plan::Plan& plan, unsigned preserve_fds)
-      : options_(options), process_(process), launch_(plan, "process.json", container::hook_state(found.record, "running")),
-        encoded_(plan::encode(plan)), preserve_fds_(preserve_fds) {}
+  Execution(InitProgram init, const ExecOptions& options, const Container& found, const oci::Process& process, const plan::Plan& plan)
+      : init_(std::move(init)), options_(options), process_(process), launch_(plan, "process.json", container::hook_state(found.record, "running")),
+        encoded_(plan::encode(plan)) {}
 
   Process run(os::Fd target, os::Fd cgroup) {
     launch_.bind(plan::slot::kTarget, std::move(target));
     if (cgroup) launch_.bind(plan::slot::kCgroup, std::move(cgroup));
     try {
-      launch_.spawn(encoded_, preserve_fds_, false);
+      launch_.load(std::move(init_), encoded_, false);
       (void)launch_.play();
       return finish();
     } catch (...) {
@@ -149,11 +150,11 @@ class Execution {
     return result;
   }
 
+  InitProgram init_;
   const ExecOptions& options_;
   const oci::Process& process_;
   container::Launch launch_;
   std::vector<unsigned char> encoded_;
-  unsigned preserve_fds_;
 };
 
 void check_status(const Container& found, const ExecOptions& options) {
@@ -171,6 +172,7 @@ os::Fd duplicate_pidfd(const Container& found) {
 }  // namespace
 
 Process exec(const Settings& settings, const ExecOptions& options) {
+  InitProgram init(options.preserve_fds);  // starts while the state is read
   const Container found = container::load(settings.root, options.id);
   check_status(found, options);
   const oci::Spec spec = container::read_saved_spec(found.directory);
@@ -181,11 +183,11 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
   os::Fd cgroup = has_cgroup ? open_sub_cgroup(found, options.cgroup) : os::Fd{};
   try {
-    return Execution(options, found, process, plan, facts.preserve_fds).run(duplicate_pidfd(found), std::move(cgroup));
+    return Execution(std::move(init), options, found, process, plan).run(duplicate_pidfd(found), std::move(cgroup));
   } catch (const Error& error) {
     os::Fd other = error.number() == EBUSY && options.cgroup.empty() ? open_cgroup_of_pid1(found) : os::Fd{};
     if (!other) throw;
-    return Execution(options, found, process, plan, facts.preserve_fds).run(duplicate_pidfd(found), std::move(other));
+    return Execution(InitProgram(options.preserve_fds), options, found, process, plan).run(duplicate_pidfd(found), std::move(other));
   }
 }
 

@@ -28,25 +28,44 @@ os::Result<os::Fd> open_installed() {
   return changed ? std::move(tree) : os::Result<os::Fd>::failure(changed.error());
 }
 
-os::Result<os::Child> spawn(const os::Result<os::Fd>& executable, os::Program& program) {
-  if (!executable) return os::Result<os::Child>::failure(executable.error());
-  program.executable = executable.value().get();
-  return os::spawn(program);
+os::Fd must(os::Result<os::Fd> made, const char* what) {
+  if (!made) throw Error(what).because(made.error());
+  return std::move(*made);
 }
 
 }  // namespace
 
-os::Child spawn_init(int channel, int page, unsigned preserve_fds) {
+InitProgram::InitProgram(unsigned preserve_fds)
+    : preserve_fds_(preserve_fds),
+      page_(must(os::memfd_create("wherry-plan", 0), "make the plan's memory")),
+      image_(must(os::sealed_memory("wherry-init", image_text(), true), "make wherry-init's memory")),
+      page_number_(page_.get()) {
+  int ends[2];
+  if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made) throw Error("make a socket pair").because(made.error());
+  channel_.reset(ends[0]);
+  their_channel_.reset(ends[1]);
+  spawning_.emplace(program(image_.get()));
+}
+
+os::Program InitProgram::program(int executable) const {
   os::Program program;
-  program.args = {"wherry-init", std::to_string(channel), std::to_string(page)};
-  program.kept = {channel, page};
-  program.first_closed = 3 + preserve_fds;
-  auto child = spawn(os::sealed_memory("wherry-init", image_text(), true), program);
-  if (!child && (child.error() == EACCES || child.error() == EPERM)) child = spawn(open_installed(), program);
-  if (!child)
-    throw Error("start wherry-init").because(child.error())
-        .remedy("set the sysctl vm.memfd_noexec to 0 or 1, or install " + std::string(kInstalled));
-  return std::move(*child);
+  program.executable = executable;
+  program.args = {"wherry-init", std::to_string(their_channel_.get()), std::to_string(page_number_)};
+  program.kept = {their_channel_.get(), page_number_};
+  program.first_closed = 3 + preserve_fds_;
+  return program;
+}
+
+os::Child InitProgram::finish() {
+  auto child = spawning_->finish();
+  if (!child && (child.error() == EACCES || child.error() == EPERM)) {
+    if (auto installed = open_installed()) child = os::spawn(program(installed->get()));
+  }
+  their_channel_.reset();  // from here on the channel's end is init's end
+  image_.reset();
+  if (child) return std::move(*child);
+  throw Error("start wherry-init").because(child.error())
+      .remedy("set the sysctl vm.memfd_noexec to 0 or 1, or install " + std::string(kInstalled));
 }
 
 }  // namespace wherry::container

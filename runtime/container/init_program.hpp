@@ -2,11 +2,32 @@
 // Starts wherry-init in the host's namespaces. The runtime's own binary is never reachable from inside a container.
 #pragma once
 
+#include <optional>
+#include <utility>
+
 #include "os/spawn.hpp"
 
 namespace wherry::container {
 
-// `channel` and `page` keep their numbers in the child; of the rest it gets 0, 1, 2 and the fds below 3 + preserve_fds.
-[[nodiscard]] os::Child spawn_init(int channel, int page, unsigned preserve_fds);
+// A wherry-init that waits for its plan. It ends by itself when the channel is closed.
+class InitProgram {
+ public:
+  // Does not wait for the exec: the caller goes on to read the config meanwhile. Of the caller's descriptors it gets
+  // 0, 1, 2, those below 3 + preserve_fds, and its own two.
+  explicit InitProgram(unsigned preserve_fds);
+
+  // Throws when the program could not be executed.
+  [[nodiscard]] os::Child finish();
+  [[nodiscard]] os::Fd take_channel() noexcept { return std::move(channel_); }
+  [[nodiscard]] os::Fd take_page() noexcept { return std::move(page_); }
+
+ private:
+  [[nodiscard]] os::Program program(int executable) const;
+
+  unsigned preserve_fds_;
+  os::Fd channel_, their_channel_, page_, image_;
+  int page_number_ = -1;
+  std::optional<os::Spawning> spawning_;
+};
 
 }  // namespace wherry::container

@@ -8,7 +8,6 @@
 #include "cgroup/devices.hpp"
 #include "container/host_hooks.hpp"
 #include "container/id_maps.hpp"
-#include "container/init_program.hpp"
 #include "os/files.hpp"
 #include "wherry/error.hpp"
 
@@ -44,7 +43,9 @@ Launch::~Launch() {
 
 void Launch::bind(plan::Slot slot, os::Fd fd) { outgoing_[slot] = std::move(fd); }
 
-void Launch::spawn(const std::vector<unsigned char>& encoded_plan, unsigned preserve_fds, bool trace) {
+void Launch::load(InitProgram init, const std::vector<unsigned char>& encoded_plan, bool trace) {
+  page_fd_ = init.take_page();
+  channel_ = init.take_channel();
   page_size_ = status_size(plan_.steps.size());
   std::string memory(page_size_, '\0');
   plan::StatusPage header{};
@@ -54,17 +55,17 @@ void Launch::spawn(const std::vector<unsigned char>& encoded_plan, unsigned pres
   header.record_count = static_cast<uint32_t>(plan_.steps.size());
   std::memcpy(memory.data(), &header, sizeof header);
   memory.append(reinterpret_cast<const char*>(encoded_plan.data()), encoded_plan.size());
-  auto page = os::memfd_create("wherry-plan", 0);
-  if (!page) throw Error("make the plan's memory").because(page.error());
-  page_fd_ = std::move(*page);
   if (auto written = os::write_all(page_fd_.get(), memory); !written) throw Error("write the plan").because(written.error());
   page_ = map_page(page_fd_.get(), page_size_);
-  int ends[2];
-  if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made) throw Error("make a socket pair").because(made.error());
-  channel_.reset(ends[0]);
-  const os::Fd theirs(ends[1]);
-  init_ = spawn_init(theirs.get(), page_fd_.get(), preserve_fds);
+  init_ = init.finish();
   is_child_ = true;
+}
+
+void Launch::start_early() {
+  const auto await = plan::index_of<plan::AwaitStart<plan::Owned>>(plan_);
+  cursor_ = await ? *await + 1 : cursor_;
+  send_go();
+  started_early_ = true;
 }
 
 void Launch::resume(os::Fd channel, pid_t pid) {
@@ -82,11 +83,17 @@ void Launch::resume(os::Fd channel, pid_t pid) {
   cursor_ = message.step + 1;
 }
 
-Launch::Reached Launch::play() {
-  for (;;) {
+Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
+  for (bool first = true;; first = false) {
     execute_host_steps();
     send_go();
+    execute_beside_steps();
+    if (first && meanwhile) meanwhile();
     if (!receive()) return finish();
+    if (started_early_) {
+      // Pid 1 has said that it is at AwaitStart, and found its answer there already.
+      if (!receive()) return finish();
+    }
     if (std::holds_alternative<plan::AwaitStart<plan::Owned>>(plan_.steps[cursor_].step)) {
       state_.status = "created";
       ++cursor_;
@@ -99,12 +106,23 @@ void Launch::release() { send_go(); }
 
 void Launch::execute_host_steps() {
   while (cursor_ < plan_.steps.size() && plan_.steps[cursor_].lane == plan::Lane::kHost) {
-    execute_timed(plan_.steps[cursor_]);
+    execute_timed(cursor_);
     ++cursor_;
   }
 }
 
-void Launch::execute_timed(const plan::PlannedStep& planned) {
+// Those up to the next sync point.
+void Launch::execute_beside_steps() {
+  for (uint32_t index = cursor_; index < plan_.steps.size(); ++index) {
+    const plan::PlannedStep& planned = plan_.steps[index];
+    const bool sync = planned.lane == plan::Lane::kHost || std::holds_alternative<plan::AwaitStart<plan::Owned>>(planned.step);
+    if (sync) return;
+    if (planned.lane == plan::Lane::kBeside) execute_timed(index);
+  }
+}
+
+void Launch::execute_timed(uint32_t index) {
+  const plan::PlannedStep& planned = plan_.steps[index];
   const int64_t before = os::monotonic_ns();
   try {
     std::visit([this](const auto& step) { execute(step); }, planned.step);
@@ -113,7 +131,7 @@ void Launch::execute_timed(const plan::PlannedStep& planned) {
     if (error.pointer().empty() && !planned.origin.empty()) throw std::move(error).in(document_, planned.origin);
     throw;
   }
-  host_durations_[cursor_] = static_cast<uint64_t>(os::monotonic_ns() - before);
+  host_durations_[index] = static_cast<uint64_t>(os::monotonic_ns() - before);
 }
 
 void Launch::execute(const plan::CreateCgroup& step) {
@@ -217,6 +235,7 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
     case plan::slot::kPid1:
       pid_ = message.pid;
       pidfd_ = std::move(fds[0]);
+      if (on_pid1_) on_pid1_();
       return;
     case plan::slot::kConsole:
       console_ = std::move(fds[0]);
@@ -256,7 +275,9 @@ std::vector<plan::StepTiming> Launch::timings() const {
   std::vector<plan::StepTiming> timings(plan_.steps.size());
   for (std::size_t i = 0; i < timings.size(); ++i) {
     const plan::StepRecord& record = page_->records[i];
-    timings[i] = {plan_.steps[i].lane == plan::Lane::kHost ? host_durations_[i] : record.duration_ns, record.rung};
+    const plan::Lane lane = plan_.steps[i].lane;
+    const bool host = lane == plan::Lane::kHost || lane == plan::Lane::kBeside;
+    timings[i] = {host ? host_durations_[i] : record.duration_ns, record.rung};
   }
   return timings;
 }

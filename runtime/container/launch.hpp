@@ -2,10 +2,12 @@
 // The host voice: plays the host's steps of a plan, and passes the turn to wherry-init and back (plan/protocol.hpp).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "container/init_program.hpp"
 #include "oci/state.hpp"
 #include "os/spawn.hpp"
 #include "plan/diagnose.hpp"
@@ -27,15 +29,21 @@ class Launch {
   // A descriptor for init, under its name. Travels with the next turn.
   void bind(plan::Slot slot, os::Fd fd);
 
-  // Starts wherry-init with the plan.
-  void spawn(const std::vector<unsigned char>& encoded_plan, unsigned preserve_fds, bool trace);
+  // Gives the plan to a wherry-init that has been started.
+  void load(InitProgram init, const std::vector<unsigned char>& encoded_plan, bool trace);
+  // Lets pid 1 pass AwaitStart without waiting: to be called when pid 1 is known, before play() has returned.
+  void start_early();
   // Takes over a container that waits: `channel` is connected to its start.sock.
   void resume(os::Fd channel, pid_t pid);
+
+  // Called once, as soon as pid 1 is known.
+  void on_pid1(std::function<void()> callback) { on_pid1_ = std::move(callback); }
 
   enum class Reached { kAwaitStart, kExec };
   // Plays until pid 1 waits for start, or until the user's program runs and the host's last steps are done. Throws the
   // Error of the step that failed; then nothing of the plan is running any more but what the cgroup holds.
-  Reached play();
+  // `meanwhile` is done once, while the container's voice has its first turn.
+  Reached play(const std::function<void()>& meanwhile = {});
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
@@ -54,7 +62,8 @@ class Launch {
 
  private:
   void execute_host_steps();
-  void execute_timed(const plan::PlannedStep& planned);
+  void execute_beside_steps();
+  void execute_timed(uint32_t index);
   void execute(const plan::CreateCgroup& step);
   void execute(const plan::SetLimits& step);
   void execute(const plan::AttachDeviceFilter& step);
@@ -85,8 +94,10 @@ class Launch {
   os::Fd pidfd_, console_, cgroup_, user_namespace_;
   std::string cgroup_mount_, cgroup_path_;
   std::map<plan::Slot, os::Fd> outgoing_;
+  std::function<void()> on_pid1_;
   std::vector<uint64_t> host_durations_;
   bool is_child_ = false;  // pid 1 is this process's own child
+  bool started_early_ = false;
   bool failed_in_hook_ = false;
 };
 

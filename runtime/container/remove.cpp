@@ -34,12 +34,13 @@ void lock(StateDirectory& directory, bool force) {
 
 // A record that cannot be read was cut off while it was first written: that is before anything else was made.
 std::optional<container::Container> load_readable(StateDirectory& directory) {
+  oci::Record record;
   try {
-    (void)directory.read_record();
+    record = directory.read_record();
   } catch (const Error&) {
     return std::nullopt;
   }
-  return container::load(std::move(directory));
+  return container::load(std::move(directory), std::move(record));
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ std::vector<std::string> remove(const Settings& settings, const std::string& id,
   }
   if (!force && !container::can_delete(found->status))
     throw Error("cannot delete container " + id + " that is not stopped: " + container::name_of(found->status)).remedy("kill it first, or use --force");
-  container::undo(found->record);
+  container::undo(found->record, found->process, found->cgroup);
   std::vector<std::string> warnings;
   try {
     warnings = container::run_poststop_hooks(found->directory, found->record);

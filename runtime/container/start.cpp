@@ -22,7 +22,7 @@ Error refusal(const Container& found) {
 // config.md "Hooks": after a failing startContainer or poststart hook the container is stopped and deleted.
 void take_away(const Container& found) noexcept {
   try {
-    container::undo(found.record);
+    container::undo(found.record, found.process, found.cgroup);
     (void)container::run_poststop_hooks(found.directory, found.record);  // the first failure is the news
     found.directory.remove();
   } catch (const std::exception&) {

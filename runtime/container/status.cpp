@@ -8,12 +8,12 @@
 namespace wherry::container {
 namespace {
 
+// While it is being made its maker holds the lock; otherwise it was cut off half-made.
+bool is_in_the_making(Container& container) { return container.record.creating && !container.directory.try_lock(); }
+
 Status status_of(Container& container) {
-  if (!container.process) {
-    // Without a pid it is being made while its maker holds the lock, and half-made afterwards.
-    const bool in_the_making = container.record.pid == 0 && !container.directory.try_lock();
-    return in_the_making ? Status::kCreating : Status::kStopped;
-  }
+  if (is_in_the_making(container)) return Status::kCreating;
+  if (!container.process || container.record.creating) return Status::kStopped;
   if (container.directory.has(kStartSocket)) return Status::kCreated;
   return container.cgroup && cgroup::is_frozen(container.cgroup.get()) ? Status::kPaused : Status::kRunning;
 }
@@ -30,6 +30,10 @@ Container load(const std::string& root, const std::string& id) { return load(Sta
 
 Container load(StateDirectory directory) {
   oci::Record record = directory.read_record();
+  return load(std::move(directory), std::move(record));
+}
+
+Container load(StateDirectory directory, oci::Record record) {
   os::Fd process = open_process(record);
   os::Fd cgroup = open_cgroup(record);
   Container container{std::move(directory), std::move(record), std::move(process), std::move(cgroup), Status::kStopped};

@@ -37,6 +37,7 @@ struct Container {
 // Throws "does not exist", or what is wrong with the record.
 [[nodiscard]] Container load(const std::string& root, const std::string& id);
 [[nodiscard]] Container load(StateDirectory directory);
+[[nodiscard]] Container load(StateDirectory directory, oci::Record record);
 
 [[nodiscard]] os::Fd open_cgroup(const oci::Record& record);
 

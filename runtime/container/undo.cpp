@@ -29,9 +29,9 @@ void wait_for_death(int pidfd) {
 
 }  // namespace
 
-void undo(const oci::Record& record) {
-  const os::Fd cgroup = open_cgroup(record);
-  const os::Fd process = open_process(record);
+void undo(const oci::Record& record) { undo(record, open_process(record), open_cgroup(record)); }
+
+void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
   if (cgroup) cgroup::kill(cgroup.get());
   if (process) {
     (void)os::pidfd_send_signal(process.get(), SIGKILL);  // ESRCH: it has just ended
@@ -42,8 +42,8 @@ void undo(const oci::Record& record) {
 
 std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, const oci::Record& record) {
   std::vector<std::string> warnings;
+  if (!record.poststop_hooks) return warnings;
   const oci::Spec spec = read_saved_spec(directory);
-  if (spec.hooks.poststop.empty()) return warnings;
   const std::string state = oci::hook_state_json(hook_state(record, "stopped"));
   for (std::size_t i = 0; i < spec.hooks.poststop.size(); ++i) {
     try {

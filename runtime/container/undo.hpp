@@ -9,6 +9,8 @@ namespace wherry::container {
 
 // Kills what still runs, removes the cgroup. Succeeds on what is gone already; throws what could not be taken away.
 void undo(const oci::Record& record);
+// The same for who has opened its pidfd and cgroup already; each may be empty.
+void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup);
 
 // The poststop hooks of the saved config. runtime.md "Delete": a failure is a warning and the others still run.
 [[nodiscard]] std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, const oci::Record& record);

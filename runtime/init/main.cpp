@@ -53,11 +53,13 @@ extern "C" [[noreturn]] void wherry_init_main(const long* stack) noexcept {
   context.page_fd.reset(descriptor(argv[2]));
   (void)os::fcntl(context.channel.get(), os::kFSetFd, 1);  // FD_CLOEXEC; a bad number shows in the calls below
   (void)os::fcntl(context.page_fd.get(), os::kFSetFd, 1);
-  if (open_plan(context) != 0) os::exit_group(2);
   auto proc = open_procfs();
+  // The first Go says that the plan is there. Without one there is nothing to do, and nobody to tell.
+  auto go = receive_go(context);
+  if (!go || open_plan(context) != 0) os::exit_group(2);
   if (!proc) fail(context, failed(proc.error(), Detail::kNotProcfs));
   context.proc = static_cast<Fd&&>(*proc);
-  play(context);
+  play(context, *go);
 }
 
 }  // namespace wherry::init

@@ -44,7 +44,16 @@ os::Result<Fd> open_in_root(int root, const char* path, int flags, Links links) 
 os::Result<Fd> make_directory(int root, TextView path, Links links) noexcept {
   auto found = open_in_root(root, path.data, os::kPath | os::kDirectory, links);
   if (found || found.error() != ENOENT) return found;
-  return make_prefixes(root, path, links);
+  // The usual case is that the last component alone is missing.
+  char parent_path[kPathMax];
+  uint32_t slash = path.size;
+  while (slash > 0 && path.data[slash - 1] != '/') --slash;
+  if (path.size >= kPathMax || slash == path.size) return make_prefixes(root, path, links);
+  __builtin_memcpy(parent_path, path.data, slash);
+  parent_path[slash] = 0;
+  auto parent = open_in_root(root, parent_path, os::kPath | os::kDirectory, links);
+  if (!parent || !os::mkdirat(parent->get(), path.data + slash, 0755)) return make_prefixes(root, path, links);
+  return open_in_root(root, path.data, os::kPath | os::kDirectory, links);
 }
 
 os::Result<Place> make_parent(int root, TextView path) noexcept {

@@ -106,14 +106,18 @@ int open_plan(Context& context) noexcept {
   return valid ? 0 : EBADMSG;
 }
 
-void play(Context& context) noexcept {
+void play(Context& context, uint32_t step) noexcept {
   Cursor cursor(*context.page);
-  go_to(cursor, receive_go(context), context);
+  go_to(cursor, step, context);
   while (!cursor.at_end()) {
     if (!cursor.load()) fail(context, failed(EBADMSG, Detail::kPlan));
     if (cursor.header().lane == Lane::kHost) {
       context.step = cursor.index();
       go_to(cursor, hand_over(context, cursor.index()), context);
+      continue;
+    }
+    if (cursor.header().lane == Lane::kBeside) {
+      cursor.next();
       continue;
     }
     if ((cursor.header().lane == Lane::kPid1) != context.pid1) fail(context, failed(EBADMSG, Detail::kPlan));

@@ -29,6 +29,8 @@ static constexpr auto fields(const Record*) {
       must("cgroupRoot", &Record::cgroup_root),
       must("cgroupExisting", &Record::cgroup_existing),
       must("noNewKeyring", &Record::no_new_keyring),
+      must("creating", &Record::creating),
+      must("poststopHooks", &Record::poststop_hooks),
       must("annotations", &Record::annotations),
   };
 }

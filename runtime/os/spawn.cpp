@@ -7,21 +7,13 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <utility>
 
 namespace wherry::os {
 namespace {
 
 constexpr long kSignalSetSize = 8;
 constexpr int kLastSignal = 64;
-
-// Plain data, made ready by the parent: between the clone and the exec the child shares the parent's memory and may not
-// allocate, throw or take a lock.
-struct Plan {
-  const Program* program;
-  char* const* args;
-  char* const* env;
-  int error;
-};
 
 struct KernelSignalAction {  // struct sigaction of the kernel
   void (*handler)(int);
@@ -49,20 +41,15 @@ Status arrange_descriptors(const Program& program) noexcept {
   return Status();
 }
 
-int become_program(void* argument) noexcept {
-  auto& plan = *static_cast<Plan*>(argument);
-  const Program& program = *plan.program;
+int exec_program(const Program& program, char* const* args, char* const* env) noexcept {
   reset_signals();
   Status status = arrange_descriptors(program);
   if (status && program.own_group) status = status_of(raw_syscall(__NR_setpgid, 0, 0));
-  if (status) {
-    const bool by_fd = program.executable >= 0;
-    status = status_of(raw_syscall(__NR_execveat, by_fd ? program.executable : kAtFdcwd,
-                                   address(by_fd ? "" : program.path.c_str()), address(plan.args), address(plan.env),
-                                   by_fd ? kAtEmptyPath : 0));
-  }
-  plan.error = status.error();
-  exit_group(127);
+  if (!status) return status.error();
+  const bool by_fd = program.executable >= 0;
+  return status_of(raw_syscall(__NR_execveat, by_fd ? program.executable : kAtFdcwd,
+                               address(by_fd ? "" : program.path.c_str()), address(args), address(env),
+                               by_fd ? kAtEmptyPath : 0)).error();
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -75,27 +62,63 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 }  // namespace
 
-Result<Child> spawn(const Program& program) {
-  const std::vector<char*> args = pointers(program.args);
-  const std::vector<char*> env = pointers(program.env);
-  Plan plan{&program, args.data(), env.data(), 0};
-  alignas(16) std::array<unsigned char, 16384> stack;  // NOLINT: written by the child alone
+// Made ready by the parent: between the clone and the exec the child shares the parent's memory and may not allocate,
+// throw or take a lock.
+struct Spawning::Shared {
+  explicit Shared(Program the_program) : program(std::move(the_program)), args(pointers(program.args)), env(pointers(program.env)) {}
+
+  static int run(void* argument) noexcept {
+    auto& shared = *static_cast<Shared*>(argument);
+    shared.error = exec_program(shared.program, shared.args.data(), shared.env.data());
+    exit_group(127);
+  }
+
+  // CLONE_CHILD_CLEARTID: the kernel clears the word and wakes its waiters when the child leaves this memory.
+  void wait() noexcept {
+    for (uint32_t seen; (seen = __atomic_load_n(&busy, __ATOMIC_ACQUIRE)) != 0;)
+      (void)raw_syscall(__NR_futex, address(&busy), 0 /* FUTEX_WAIT */, seen, 0);  // EAGAIN, EINTR: look again
+  }
+
+  Program program;
+  std::vector<char*> args, env;
+  uint32_t busy = 0;
+  int error = 0;
+  int clone_error = 0;
+  Child child;
+  alignas(16) std::array<unsigned char, 16384> stack;
+};
+
+Spawning::Spawning(Program program) : shared_(new Shared(std::move(program))) {
+  Shared& shared = *shared_;
   int pidfd = -1;
   // No handler of the parent may run on the child's stack.
   const uint64_t all = ~uint64_t{0};
   uint64_t before = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&all), address(&before), kSignalSetSize);
-  const int pid = ::clone(become_program, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan, &pidfd);
-  const int clone_error = pid < 0 ? errno : 0;
+  shared.busy = 1;
+  constexpr int kFlags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | SIGCHLD;
+  const int pid = ::clone(Shared::run, shared.stack.data() + shared.stack.size(), kFlags, &shared, &pidfd, nullptr, &shared.busy);
+  if (pid < 0) shared.clone_error = errno, shared.busy = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&before), 0, kSignalSetSize);
-  if (clone_error != 0) return Result<Child>::failure(clone_error);
-  Child child{pid, Fd(pidfd)};
-  if (plan.error != 0) {
-    (void)reap(child.pidfd.get());  // its status is the 127 above
-    return Result<Child>::failure(plan.error);
-  }
-  return child;
+  if (pid > 0) shared.child = Child{pid, Fd(pidfd)};
 }
+
+Spawning::Spawning(Spawning&&) noexcept = default;
+
+Spawning::~Spawning() {
+  if (shared_ != nullptr) shared_->wait();
+}
+
+Result<Child> Spawning::finish() {
+  Shared& shared = *shared_;
+  shared.wait();
+  if (shared.clone_error != 0) return Result<Child>::failure(shared.clone_error);
+  if (shared.error == 0) return std::move(shared.child);
+  (void)reap(shared.child.pidfd.get());  // its status is the 127 above
+  return Result<Child>::failure(shared.error);
+}
+
+Result<Child> spawn(const Program& program) { return Spawning(program).finish(); }
 
 Result<Exit> reap(int pidfd) noexcept {
   siginfo_t info{};

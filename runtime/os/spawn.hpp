@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only way in which the host makes processes: vfork and exec of a program, never a fork that runs its own code.
+// The only way in which the host makes processes: the exec of a program, never a fork that runs its own code.
 // Safe in a program with threads.
 #pragma once
 
-#include <span>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,6 +30,21 @@ struct Child {
 
 // Signals are at their defaults and unblocked in the child. A failure of anything up to the exec is the result.
 Result<Child> spawn(const Program& program);
+
+// The same without waiting for the exec: until then the child runs in this process's memory, on a stack of its own.
+class Spawning {
+ public:
+  explicit Spawning(Program program);
+  ~Spawning();
+  Spawning(Spawning&&) noexcept;
+  Spawning& operator=(Spawning&&) = delete;
+  // Waits for the exec, or for its failure. To be called once.
+  Result<Child> finish();
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
 
 struct Exit {
   int code = 0;           // exit status, or the number of the signal

@@ -145,7 +145,7 @@ Step decode_kind(std::size_t index, WireReader& wire) {
 PlannedStep decode_step(WireReader& wire) {
   const auto header = wire.scalar<StepHeader>();
   const unsigned char* fields = wire.take(header.size);
-  if (fields == nullptr || header.lane > Lane::kPid1) malformed();
+  if (fields == nullptr || header.lane > Lane::kBeside) malformed();
   const std::size_t index =
       header.kind < kFirstHostKind ? header.kind : header.kind - kFirstHostKind + AllSteps::kContainerKinds;
   if (header.kind < kFirstHostKind && index >= AllSteps::kContainerKinds) malformed();

@@ -106,7 +106,6 @@ void compile_cgroup(Composer& out) {
     Limits limits = compile_limits(*out.spec.linux.resources);
     if (!(limits == Limits{})) out.host(SetLimits{std::move(limits)}, "/linux/resources");
   }
-  if (out.facts.privileged) out.host(AttachDeviceFilter{compile_device_rules(out.spec.linux)}, "/linux/resources/devices");
 }
 
 void compile_entry(Composer& out) {
@@ -120,6 +119,9 @@ void compile_entry(Composer& out) {
   enter_namespaces(out, joined);
   if (out.is_new(NamespaceType::kTime)) create_time_namespace(out);
   spawn_pid1(out);
+  // Nothing of the config's runs before the next sync point, and the kernel takes its time to verify the filter.
+  if (out.facts.privileged && out.facts.cgroup_manager != CgroupManager::kDisabled)
+    out.beside(AttachDeviceFilter{compile_device_rules(out.spec.linux)}, "/linux/resources/devices");
   for (const Joined& entry : joined) {
     if (entry.type == NamespaceType::kCgroup) out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, entry.slot}, entry.origin);
   }

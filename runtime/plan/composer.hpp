@@ -21,6 +21,10 @@ class Composer {
     add(Lane::kHost, std::move(step), std::move(origin));
   }
   template <class S>
+  void beside(S step, std::string origin = {}) {
+    add(Lane::kBeside, std::move(step), std::move(origin));
+  }
+  template <class S>
   void init(S step, std::string origin = {}) {
     add(Lane::kInit, std::move(step), std::move(origin));
   }

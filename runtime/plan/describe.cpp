@@ -44,7 +44,7 @@ constexpr BitName kTypeNames[] = {
 
 constexpr const char* kSlotNames[] = {"", "cgroup", "user-namespace", "pid1", "console",
                                       "hook-state", "start-socket", "target", "status-page"};
-constexpr const char* kLaneNames[] = {"host", "init", "pid1"};
+constexpr const char* kLaneNames[] = {"host", "init", "pid1", "beside"};
 constexpr const char* kHookNames[] = {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"};
 constexpr const char* kDeviceTypeNames[] = {"any", "c", "b"};
 

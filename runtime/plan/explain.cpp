@@ -13,6 +13,7 @@ constexpr std::size_t kColumn = 48;  // where the container's voice begins
 
 std::string title(const PlannedStep& planned) {
   std::string text = verb_of(planned.step);
+  if (planned.lane == Lane::kBeside) return text + " (meanwhile)";
   return planned.lane == Lane::kInit ? text + " (init)" : text;
 }
 
@@ -22,7 +23,8 @@ void add_line(std::string& out, std::size_t indent, const std::string& text) {
 }
 
 void add_step(std::string& out, const PlannedStep& planned) {
-  const std::size_t indent = planned.lane == Lane::kHost ? 0 : kColumn;
+  const bool host = planned.lane == Lane::kHost || planned.lane == Lane::kBeside;
+  const std::size_t indent = host ? 0 : kColumn;
   add_line(out, indent, title(planned));
   add_line(out, indent + 4, std::string("# ") + why_of(planned.step) + (planned.origin.empty() ? "" : " [" + planned.origin + "]"));
   for (const auto& [name, value] : described_fields(planned.step)) add_line(out, indent + 4, name + "=" + value);

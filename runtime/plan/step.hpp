@@ -11,8 +11,9 @@
 
 namespace wherry::plan {
 
-// Who executes a step. A change of lane is a sync point.
-enum class Lane : uint8_t { kHost, kInit, kPid1 };
+// Who executes a step. A change of lane is a sync point, except for kBeside: those steps are the host's as well, but it
+// does them while the container's voice goes on, and is done with them before the next sync point.
+enum class Lane : uint8_t { kHost, kInit, kPid1, kBeside };
 
 // What does not exist yet when the plan is made has a name instead: a slot, which is bound to a descriptor later.
 using Slot = uint16_t;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options and operands of one command: declared, parsed, explained. CLI11 stays behind this header.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/words.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace wherry::cli {
+
+class Arguments {
+ public:
+  // `operands` is for the usage line: "ID [SIGNAL]".
+  Arguments(const char* command, const char* operands, const char* purpose);
+  ~Arguments();
+  Arguments(const Arguments&) = delete;
+  Arguments& operator=(const Arguments&) = delete;
+
+  // `names`: "-b,--bundle". The variables must outlive parse(); the last of several values counts.
+  void text(const char* names, std::string& value, const char* help);
+  void text(const char* names, std::optional<std::string>& value, const char* help);
+  void number(const char* names, std::uint32_t& value, const char* help);
+  void flag(const char* names, bool& value, const char* help);
+  void list(const char* names, std::vector<std::string>& values, const char* help);
+  // Everything behind the first operand belongs to it, options too.
+  void stop_at_operand() noexcept { stop_at_operand_ = true; }
+
+  // False: help was asked for, and printed. Throws Error for what does not fit the declarations.
+  [[nodiscard]] bool parse(const Words& words, std::size_t least, std::size_t most);
+  // Neither declares --help nor counts operands.
+  void parse_options(const Words& words);
+  [[nodiscard]] const Words& operands() const noexcept { return operands_; }
+  [[nodiscard]] std::string help() const;
+
+ private:
+  void remember(const char* names, bool takes_value);
+  void check_count(std::size_t least, std::size_t most) const;
+
+  std::string command_, usage_;
+  std::unique_ptr<CLI::App> app_;
+  std::vector<OptionName> known_;
+  Words operands_;
+  bool stop_at_operand_ = false;
+};
+
+// A decimal number and nothing else; throws Error that names `what`.
+[[nodiscard]] std::uint32_t parse_number(const char* what, const std::string& text);
+
+}  // namespace wherry::cli

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/globals.hpp"
+
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+
+#include "cli/arguments.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::cli {
+namespace {
+
+struct Raw {
+  std::string log, log_format = "text", log_level, rootless = "auto";
+  bool debug = false;
+};
+
+void declare(Arguments& arguments, Globals& globals, Raw& raw) {
+  arguments.text("--root", globals.root, "Directory of the containers' state [/run/wherry]");
+  arguments.text("--log", raw.log, "Log file [standard error]");
+  arguments.text("--log-format", raw.log_format, "text or json");
+  arguments.text("--log-level", raw.log_level, "debug, info, warning or error");
+  arguments.flag("--debug", raw.debug, "Same as --log-level debug");
+  arguments.text("--cgroup-manager", globals.cgroup_manager, "cgroupfs or disabled");
+  arguments.flag("--systemd-cgroup", globals.systemd_cgroup,
+                 "Let systemd manage cgroups (not supported yet)");
+  arguments.text("--rootless", raw.rootless, "true, false or auto; accepted, since nothing depends on it");
+  arguments.flag("-v,--version", globals.version, "Print versions");
+}
+
+std::string absolute(const std::string& path) {
+  if (path.empty() || path[0] == '/') return path;
+  char here[PATH_MAX];
+  if (getcwd(here, sizeof here) == nullptr)
+    throw Error("--root " + path).detail("the working directory is gone");
+  return std::string(here) + "/" + path;
+}
+
+std::string log_file(const std::string& text) {
+  if (text.starts_with("journald:") || text.starts_with("syslog:"))
+    throw Error("--log " + text).detail("only files are supported");
+  return text.starts_with("file:") ? text.substr(5) : text;
+}
+
+void set_log(const Raw& raw, LogOptions& log) {
+  log.json = raw.log_format == "json";
+  log.file = log_file(raw.log);
+}
+
+}  // namespace
+
+const std::vector<OptionName>& global_options() {
+  static const std::vector<OptionName> options{
+      {"root", 0, true},       {"log", 0, true},
+      {"log-format", 0, true}, {"log-level", 0, true},
+      {"debug", 0, false},     {"cgroup-manager", 0, true},
+      {"rootless", 0, true},   {"systemd-cgroup", 0, false},
+      {"version", 'v', false}, {"help", 'h', false},
+  };
+  return options;
+}
+
+void parse_globals(const Words& words, Globals& globals) {
+  if (words.empty()) return;
+  Raw raw;
+  Arguments arguments("", "COMMAND", "");
+  declare(arguments, globals, raw);
+  arguments.flag("-h,--help", globals.help, "");
+  try {
+    arguments.parse_options(words);
+  } catch (const Error&) {
+    set_log(raw, globals.log);
+    throw;
+  }
+  set_log(raw, globals.log);
+  if (!globals.log.json && raw.log_format != "text")
+    throw Error("--log-format " + raw.log_format).detail("is neither text nor json");
+  if (!raw.log_level.empty()) globals.log.least = parse_level(raw.log_level);
+  if (raw.debug) globals.log.least = Level::kDebug;
+  if (raw.rootless != "true" && raw.rootless != "false" && raw.rootless != "auto")
+    throw Error("--rootless " + raw.rootless).detail("is none of true, false, auto");
+}
+
+std::string global_help() {
+  Globals globals;
+  Raw raw;
+  Arguments arguments("", "COMMAND", "");
+  declare(arguments, globals, raw);
+  return arguments.help();
+}
+
+Settings make_settings(const Globals& globals) {
+  const std::string manager = globals.systemd_cgroup ? "systemd" : globals.cgroup_manager;
+  if (manager == "systemd")
+    throw Error("the systemd cgroup manager is not supported by this version; use --cgroup-manager cgroupfs");
+  if (manager != "cgroupfs" && manager != "disabled")
+    throw Error("--cgroup-manager " + manager).detail("is neither cgroupfs nor disabled");
+  const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
+  return {.root = globals.root.empty() ? default_root(runtime_dir == nullptr ? "" : runtime_dir)
+                                       : absolute(globals.root),
+          .cgroup_manager = manager};
+}
+
+}  // namespace wherry::cli
