@@ -30,7 +30,8 @@ namespace wherry {
 
 struct Settings {
   std::string root;                          // state directory; see default_root()
-  std::string cgroup_manager = "cgroupfs";   // "cgroupfs" or "disabled"
+  // "cgroupfs" or "disabled"; "systemd" is refused by create and run, and means nothing to the others: the state knows.
+  std::string cgroup_manager = "cgroupfs";
 };
 
 // /run/wherry; for an ordinary user $XDG_RUNTIME_DIR/wherry (`runtime_dir`, "" when unset).

@@ -93,10 +93,8 @@ std::string global_help() {
 
 Settings make_settings(const Globals& globals) {
   const std::string manager = globals.systemd_cgroup ? "systemd" : globals.cgroup_manager;
-  if (manager == "systemd")
-    throw Error("the systemd cgroup manager is not supported by this version; use --cgroup-manager cgroupfs");
-  if (manager != "cgroupfs" && manager != "disabled")
-    throw Error("--cgroup-manager " + manager).detail("is neither cgroupfs nor disabled");
+  if (manager != "cgroupfs" && manager != "disabled" && manager != "systemd")
+    throw Error("--cgroup-manager " + manager).detail("is none of cgroupfs, systemd, disabled");
   const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
   return {.root = globals.root.empty() ? default_root(runtime_dir == nullptr ? "" : runtime_dir)
                                        : absolute(globals.root),

@@ -65,9 +65,15 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
 void check_console_options(const CreateOptions& options, const oci::Process& process) {
   const bool has_socket = !options.console_socket.empty();
   if (process.terminal && options.detach && !has_socket)
-    throw Error("open a terminal").at("/process/terminal").detail("nobody would hold it").remedy("cannot allocate tty if runc will detach without setting console socket: pass --console-socket");
+    throw Error("open a terminal").at("/process/terminal").detail("cannot allocate a tty when detached without a console socket").remedy("pass --console-socket");
   if (!process.terminal && has_socket)
-    throw Error("use the console socket").at("/process/terminal").detail("process.terminal is false").remedy("cannot use console socket if container will not allocate tty: leave --console-socket away");
+    throw Error("use the console socket").at("/process/terminal").detail("cannot use a console socket when the container allocates no tty").remedy("leave --console-socket away");
+}
+
+Bundle read_runnable_bundle(const CreateOptions& options) {
+  Bundle bundle = read_bundle(options);
+  check_console_options(options, *bundle.spec.process);
+  return bundle;
 }
 
 // A create in progress. Whatever was made is taken back unless keep() is called.
@@ -76,14 +82,12 @@ class Creation {
   Creation(const Settings& settings, const CreateOptions& options)
       : options_(options),
         init_(options.preserve_fds + options.listen_fds),
-        bundle_(read_bundle(options)),
+        bundle_(read_runnable_bundle(options)),
         facts_(collect_facts(settings, options, bundle_.spec)),
         plan_(plan::compile(bundle_.spec, facts_)),
         record_(describe(options, bundle_.spec, facts_)),
         directory_(StateDirectory::create(settings.root, options.id)),
-        launch_(plan_, "config.json", hook_state(record_, "creating")) {
-    check_console_options(options, *bundle_.spec.process);
-  }
+        launch_(plan_, "config.json", hook_state(record_, "creating")) {}
   ~Creation() {
     if (kept_) return;
     launch_.abandon();

@@ -86,6 +86,8 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
   facts.id = options.id;
   facts.bundle = absolute_path(options.bundle);
   facts.rootfs = find_rootfs(facts.bundle, spec.root.path);
+  if (settings.cgroup_manager == "systemd")
+    throw Error("the systemd cgroup manager is not supported by this version").remedy("use --cgroup-manager cgroupfs");
   if (settings.cgroup_manager == "disabled") {
     facts.cgroup_manager = plan::CgroupManager::kDisabled;
     facts.cgroup_mount = "/sys/fs/cgroup";

@@ -28,6 +28,15 @@ os::Result<os::Fd> open_installed() {
   return changed ? std::move(tree) : os::Result<os::Fd>::failure(changed.error());
 }
 
+// Looked at before this process opens anything itself.
+unsigned open_ones(unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    if (!os::fcntl(static_cast<int>(3 + i), os::kFGetFd))
+      throw Error("preserve fd " + std::to_string(3 + i)).because(EBADF).detail("it is not open").remedy("lower --preserve-fds");
+  }
+  return count;
+}
+
 os::Fd must(os::Result<os::Fd> made, const char* what) {
   if (!made) throw Error(what).because(made.error());
   return std::move(*made);
@@ -36,7 +45,7 @@ os::Fd must(os::Result<os::Fd> made, const char* what) {
 }  // namespace
 
 InitProgram::InitProgram(unsigned preserve_fds)
-    : preserve_fds_(preserve_fds),
+    : preserve_fds_(open_ones(preserve_fds)),
       page_(must(os::memfd_create("wherry-plan", 0), "make the plan's memory")),
       image_(must(os::sealed_memory("wherry-init", image_text(), true), "make wherry-init's memory")),
       page_number_(page_.get()) {

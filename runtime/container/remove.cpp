@@ -46,6 +46,7 @@ std::optional<container::Container> load_readable(StateDirectory& directory) {
 }  // namespace
 
 std::vector<std::string> remove(const Settings& settings, const std::string& id, bool force) {
+  container::check_id(id);
   std::optional<StateDirectory> directory =
       force ? StateDirectory::find(settings.root, id) : StateDirectory::open(settings.root, id);
   if (!directory) return {};

@@ -28,15 +28,12 @@ bool is_id(const std::string& id) {
          std::all_of(id.begin(), id.end(), is_id_character);
 }
 
-// mkdir -p, 0711 for what is missing on the way: the directories of containers below are 0700.
+// mkdir -p; the root itself is closed to others.
 void make_root(const std::string& root) {
-  for (std::size_t at = 1; at != std::string::npos;) {
-    at = root.find('/', at);
-    const std::string prefix = root.substr(0, at);
-    const auto made = os::mkdirat(os::kAtFdcwd, prefix.c_str(), 0711);
-    if (!made && made.error() != EEXIST && at == std::string::npos) throw Error("create the state directory " + root).because(made.error());
-    if (at != std::string::npos) ++at;
-  }
+  for (std::size_t at = root.find('/', 1); at != std::string::npos; at = root.find('/', at + 1))
+    (void)os::mkdirat(os::kAtFdcwd, root.substr(0, at).c_str(), 0755);  // what is wrong shows below
+  const auto made = os::mkdirat(os::kAtFdcwd, root.c_str(), 0700);
+  if (!made && made.error() != EEXIST) throw Error("create the state directory " + root).because(made.error());
 }
 
 os::Result<os::Fd> open_directory(int dir, const char* name) {

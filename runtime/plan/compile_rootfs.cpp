@@ -149,8 +149,28 @@ void refuse_id_mappings(const oci::Mount& mount, const MountOptions& options, co
       .remedy("remove idmap, uidMappings and gidMappings");
 }
 
+// What may be bound below /proc: files that lxcfs and the like put there.
+constexpr const char* kProcFiles[] = {
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
+    "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+};
+
+// CVE-2019-16884: what stands in for /proc would take the writes of labels. Bound there may be the host's procfs alone.
+void protect_proc(const Composer& out, const oci::Mount& mount, const MountOptions& options, const std::string& origin) {
+  const std::string target = normalized(mount.destination);
+  if (target != "/proc" && target.rfind("/proc/", 0) != 0) return;
+  const bool procfs = options.bind ? normalized(absolute(out, mount.source)) == "/proc" : mount.type == "proc";
+  if (target == "/proc" && procfs) return;
+  if (std::find(std::begin(kProcFiles), std::end(kProcFiles), target) != std::end(kProcFiles)) return;
+  throw Error("mount " + (mount.type.empty() ? mount.source : mount.type) + " on " + mount.destination)
+      .at(origin)
+      .detail("it cannot be mounted because it is inside /proc")
+      .remedy("choose another destination");
+}
+
 void compile_mount(Composer& out, const oci::Mount& mount, Slot early_slot, const std::string& origin) {
   MountOptions options = parse_mount_options(mount.options);
+  protect_proc(out, mount, options, origin);
   refuse_id_mappings(mount, options, origin);
   if (options.bind) return add_bind(out, mount, options, early_slot, absolute(out, mount.source), origin);
   if (mount.type == "cgroup" || mount.type == "cgroup2") return add_cgroup(out, mount, std::move(options), origin);

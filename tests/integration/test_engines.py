@@ -249,7 +249,7 @@ def test_too_many_arguments_are_an_error(t):
 
 
 def test_help_of_each_verb(t):
-    for verb in ("create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "pause", "resume", "update"):
+    for verb in ("create", "start", "run", "exec", "state", "kill", "delete", "list", "ps", "pause", "resume"):
         t.true(t.runtime.ok(verb, "--help").text.strip(), f"help of {verb}")
 
 
