@@ -16,10 +16,13 @@ namespace {
 
 constexpr int kHangUpPauseMs = 50;
 
+// What is passed on: SIGCHLD and SIGURG concern the program itself.
 os::Fd open_signals() {
-  sigset_t all;
-  sigfillset(&all);
-  const int number = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+  sigset_t wanted;
+  sigfillset(&wanted);
+  sigdelset(&wanted, SIGCHLD);
+  sigdelset(&wanted, SIGURG);
+  const int number = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
   if (number < 0) throw Error("signalfd").because(errno);
   return os::Fd(number);
 }
@@ -69,7 +72,6 @@ class Attendance {
   }
 
   void take(int signal, pid_t sender) {
-    if (signal == SIGCHLD || signal == SIGURG) return;
     if (signal == SIGPIPE && sender == getpid()) return;  // of our own write(2)
     if (signal == SIGWINCH && terminal_) return terminal_->resize();
     if (ended_) abandoned_ = abandoned_ || ends_programs(signal);

@@ -126,7 +126,8 @@ void Terminal::write_output() noexcept {
   output_.drop();
 }
 
-// Whoever still has the terminal open may write for ever; what the process itself wrote is at most a pty's buffer.
+// Whoever still has the terminal open may write for ever; what the process itself wrote is at most a pty's
+// buffer.
 bool Terminal::finish() noexcept {
   input_open_ = false;
   input_.drop();

@@ -12,13 +12,13 @@ os::Result<uint32_t> receive_go(Context& context) noexcept {
   auto received = os::receive_message(context.channel.get(), &message, sizeof message, fds, plan::kMaxSlots);
   if (!received) return os::Result<uint32_t>::failure(received.error());
   if (received->size == 0) return os::Result<uint32_t>::failure(EPIPE);
-  if (received->size != sizeof message || message.kind != MessageKind::kGo || message.slot_count != received->fd_count)
-    return os::Result<uint32_t>::failure(EPROTO);
+  bool valid = received->size == sizeof message && message.kind == MessageKind::kGo && message.slot_count == received->fd_count;
   for (uint32_t i = 0; i < received->fd_count; ++i) {
-    if (message.slots[i] >= kMaxPlanSlots) return os::Result<uint32_t>::failure(EPROTO);
-    context.slots[message.slots[i]].reset(fds[i]);
+    Fd fd(fds[i]);
+    valid = valid && message.slots[i] < kMaxPlanSlots;
+    if (valid) context.slots[message.slots[i]] = static_cast<Fd&&>(fd);
   }
-  return message.step;
+  return valid ? os::Result<uint32_t>(message.step) : os::Result<uint32_t>::failure(EPROTO);
 }
 
 os::Status send_reached(Context& context, uint32_t step, Slot slot, int fd) noexcept {

@@ -65,5 +65,10 @@ struct Context {
 [[nodiscard]] inline int slot_fd(const Context& context, Slot slot) noexcept {
   return slot < kMaxPlanSlots ? context.slots[slot].get() : -1;
 }
+// Moves the descriptor out of its slot. EBADF: nothing is bound to it.
+[[nodiscard]] inline os::Result<Fd> take_slot(Context& context, Slot slot) noexcept {
+  if (slot_fd(context, slot) < 0) return os::Result<Fd>::failure(EBADF);
+  return static_cast<Fd&&>(context.slots[slot]);
+}
 
 }  // namespace wherry::init

@@ -129,7 +129,7 @@ Outcome execute(const plan::SetCredentials<Wired>& step, Context&) noexcept {
 
 Outcome execute(const plan::SetCapabilities<Wired>& step, Context&) noexcept {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct held[2];
+  __user_cap_data_struct held[2]{};
   if (auto status = os::status_of(os::raw_syscall(__NR_capget, os::address(&header), os::address(held))); !status)
     return outcome_of(status);
   __user_cap_data_struct wanted[2];

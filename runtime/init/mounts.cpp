@@ -279,7 +279,7 @@ Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept {
 Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept {
   const int recursive = step.recursive ? os::kAtRecursive : 0;
   auto tree = step.slot != plan::slot::kNone
-                  ? Result<Fd>(static_cast<Fd&&>(context.slots[step.slot]))
+                  ? take_slot(context, step.slot)
                   : os::open_tree(os::kAtFdcwd, step.source.data, os::kOpenTreeClone | static_cast<unsigned>(recursive));
   if (!tree) return failed(tree.error(), Detail::kMountSource);
   auto target = open_target(context, step.target, is_directory(tree->get()));
@@ -303,7 +303,11 @@ Outcome execute(const plan::MaskPath<Wired>& step, Context& context) noexcept {
   auto target = open_in_root(context.root.get(), step.path.data, os::kPath);
   if (!target) return target.error() == ENOENT || target.error() == ENOTDIR ? done(1) : target_failed(target.error());
   if (!is_directory(target->get())) {
-    if (!context.null_device.tree) context.null_device.tree = static_cast<Fd&&>(context.slots[step.null_device]);
+    if (!context.null_device.tree) {
+      auto device = take_slot(context, step.null_device);
+      if (!device) return failed(device.error(), Detail::kMountSource);
+      context.null_device.tree = static_cast<Fd&&>(*device);
+    }
     return attach_shared(context.null_device, target->get());
   }
   if (!context.empty_directory.tree) {

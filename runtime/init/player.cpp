@@ -97,7 +97,8 @@ int open_plan(Context& context) noexcept {
   if (mapped < 0) return static_cast<int>(-mapped);
   context.page = reinterpret_cast<plan::StatusPage*>(mapped);
   const plan::StatusPage& page = *context.page;
-  if (page.plan_offset > size || page.plan_size > size - page.plan_offset || page.plan_size < sizeof(PlanHeader)) return EBADMSG;
+  if (page.plan_offset < sizeof page || page.plan_offset > size) return EBADMSG;
+  if (page.plan_size > size - page.plan_offset || page.plan_size < sizeof(PlanHeader)) return EBADMSG;
   if (page.record_count > (page.plan_offset - sizeof page) / sizeof(plan::StepRecord)) return EBADMSG;
   PlanHeader header;
   __builtin_memcpy(&header, reinterpret_cast<const unsigned char*>(&page) + page.plan_offset, sizeof header);

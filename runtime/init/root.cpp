@@ -43,7 +43,7 @@ Outcome execute(const plan::SetPropagation<Wired>& step, Context&) noexcept {
 
 Outcome execute(const plan::MountRoot<Wired>& step, Context& context) noexcept {
   auto tree = step.slot != plan::slot::kNone
-                  ? os::Result<Fd>(static_cast<Fd&&>(context.slots[step.slot]))
+                  ? take_slot(context, step.slot)
                   : os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone | os::kAtRecursive);
   if (!tree) return failed(tree.error(), Detail::kRoot);
   if (step.isolate_parent) {

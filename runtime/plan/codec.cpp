@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/codec.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -79,10 +80,13 @@ class Reader {
   explicit Reader(WireReader& wire) : wire_(wire) {}
 
   template <class T>
-    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_enum_v<T> || IsBits<T>::value
+    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || IsBits<T>::value
   void operator()(const char*, T& value) {
     read_field(wire_, value);
   }
+  // Each enum that a field has names its last value: others index tables of names.
+  void operator()(const char*, HookKind& value) { ranged(value, HookKind::kPoststop); }
+  void operator()(const char*, DeviceType& value) { ranged(value, DeviceType::kBlock); }
   void operator()(const char*, bool& value) { read_field(wire_, value); }
   void operator()(const char*, std::string& value) {
     const BytesView bytes = wire_.block();
@@ -109,6 +113,12 @@ class Reader {
   }
 
  private:
+  template <class T>
+  void ranged(T& value, T last) {
+    read_field(wire_, value);
+    if (value > last) (void)wire_.fail();
+  }
+
   WireReader& wire_;
 };
 
@@ -180,7 +190,7 @@ Plan decode(std::span<const unsigned char> bytes) {
   for (uint32_t i = 0; i < header.step_count; ++i) plan.steps.push_back(decode_step(wire));
   Reader read(wire);
   for (PlannedStep& planned : plan.steps) read("", planned.origin);
-  if (!wire.finished()) malformed();
+  if (!wire.finished() || !std::ranges::equal(encode(plan), bytes)) malformed();  // sizes and flags that nothing above reads
   return plan;
 }
 

@@ -42,10 +42,9 @@ TEST_CASE("what Podman passes", "[cli]") {
   CHECK(make_settings(parsed({"--cgroup-manager", "disabled"})).cgroup_manager == "disabled");
 }
 
-TEST_CASE("the systemd cgroup manager is refused with a remedy", "[cli]") {
-  CHECK(complaint({"--systemd-cgroup"}) ==
-        "the systemd cgroup manager is not supported by this version; use --cgroup-manager cgroupfs");
-  CHECK_THAT(complaint({"--cgroup-manager=systemd"}), Contains("use --cgroup-manager cgroupfs"));
+TEST_CASE("two ways to name the systemd cgroup manager", "[cli]") {
+  CHECK(make_settings(parsed({"--systemd-cgroup"})).cgroup_manager == "systemd");
+  CHECK(make_settings(parsed({"--cgroup-manager=systemd"})).cgroup_manager == "systemd");
   CHECK_THAT(complaint({"--cgroup-manager=frob"}), Contains("frob"));
 }
 
