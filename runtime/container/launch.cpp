@@ -80,7 +80,7 @@ void Launch::resume(os::Fd channel, pid_t pid) {
   page_fd_.reset(fds[0]);
   page_size_ = status_size(plan_.steps.size());
   page_ = map_page(page_fd_.get(), page_size_);
-  cursor_ = message.step + 1;
+  cursor_ = beside_ = message.step + 1;
 }
 
 Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
@@ -111,14 +111,26 @@ void Launch::execute_host_steps() {
   }
 }
 
-// Those up to the next sync point.
+bool Launch::is_sync_point(uint32_t index) const {
+  const plan::PlannedStep& planned = plan_.steps[index];
+  return planned.lane == plan::Lane::kHost || std::holds_alternative<plan::AwaitStart<plan::Owned>>(planned.step);
+}
+
+// Those up to the next sync point that stand behind nothing of init's any more. The clone into the cgroup and the
+// attachment of a filter to it take the same lock of the kernel: done at once they wait for each other.
 void Launch::execute_beside_steps() {
-  for (uint32_t index = cursor_; index < plan_.steps.size(); ++index) {
-    const plan::PlannedStep& planned = plan_.steps[index];
-    const bool sync = planned.lane == plan::Lane::kHost || std::holds_alternative<plan::AwaitStart<plan::Owned>>(planned.step);
-    if (sync) return;
-    if (planned.lane == plan::Lane::kBeside) execute_timed(index);
+  for (; beside_ < plan_.steps.size() && (beside_ < cursor_ || !is_sync_point(beside_)); ++beside_) {
+    const plan::PlannedStep& planned = plan_.steps[beside_];
+    if (std::holds_alternative<plan::SpawnPid1<plan::Owned>>(planned.step) && pid_ == 0) return prepare_beside_steps();
+    if (planned.lane == plan::Lane::kBeside) execute_timed(beside_);
   }
+}
+
+// What needs no cgroup is done while init clones.
+void Launch::prepare_beside_steps() {
+  for (uint32_t index = beside_; index < plan_.steps.size() && !is_sync_point(index); ++index)
+    if (const auto* filter = std::get_if<plan::AttachDeviceFilter>(&plan_.steps[index].step))
+      device_program_ = cgroup::load_device_program(filter->rules);
 }
 
 void Launch::execute_timed(uint32_t index) {
@@ -149,8 +161,9 @@ void Launch::execute(const plan::SetLimits& step) {
 }
 
 void Launch::execute(const plan::AttachDeviceFilter& step) {
-  const os::Fd program = cgroup::load_device_program(step.rules);
-  if (program) cgroup::attach_device_program(cgroup_.get(), program.get());
+  if (!device_program_) device_program_ = cgroup::load_device_program(step.rules);
+  if (device_program_) cgroup::attach_device_program(cgroup_.get(), device_program_.get());
+  device_program_.reset();
 }
 
 void Launch::execute(const plan::MapIds& step) { write_id_maps(step, init_.pid); }
@@ -191,18 +204,26 @@ bool Launch::needs_pid() const {
   return pid_ == 0 && spawn && cursor_ > *spawn;
 }
 
-// While pid 1 is unknown, wherry-init's end must not be waited for on the channel alone: pid 1 may hold it open.
+bool Launch::init_has_a_word_before_pid1() const {
+  const auto spawn = plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_);
+  for (uint32_t index = cursor_; spawn && index < *spawn; ++index)
+    if (plan_.steps[index].lane == plan::Lane::kHost) return true;
+  return false;
+}
+
+// Before pid 1 is known the end of wherry-init is waited for: it may be killed while pid 1 holds the channel open, and
+// to be woken by its message, just when pid 1 starts, would only take the processor from pid 1.
 void Launch::wait_for_word() {
   if (pid_ != 0) return;
-  os::pollfd fds[2] = {{channel_.get(), os::kPollIn, 0}, {init_.pidfd.get(), os::kPollIn, 0}};
-  while (fds[0].revents == 0) {
-    auto ready = os::poll(fds, 2, -1);
+  const bool listens = init_has_a_word_before_pid1();
+  os::pollfd fds[2] = {{init_.pidfd.get(), os::kPollIn, 0}, {channel_.get(), os::kPollIn, 0}};
+  while (fds[0].revents == 0 && (!listens || fds[1].revents == 0)) {
+    auto ready = os::poll(fds, listens ? 2 : 1, -1);
     if (!ready && ready.error() != EINTR) throw Error("listen to wherry-init").because(ready.error());
-    if (fds[0].revents != 0 || fds[1].revents == 0) continue;
-    // Its last words may have come between the two looks.
-    if (auto again = os::poll(fds, 1, 0); !again || fds[0].revents == 0)
-      throw Error("set up the container").detail("wherry-init was killed");
   }
+  // Its last words are on the channel, unless it was killed before it could say them.
+  if (auto said = os::poll(&fds[1], 1, 0); !said || fds[1].revents == 0)
+    throw Error("set up the container").detail("wherry-init was killed");
 }
 
 bool Launch::receive() {
@@ -235,6 +256,7 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
     case plan::slot::kPid1:
       pid_ = message.pid;
       pidfd_ = std::move(fds[0]);
+      execute_beside_steps();
       if (on_pid1_) on_pid1_();
       return;
     case plan::slot::kConsole:

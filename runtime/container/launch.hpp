@@ -63,6 +63,9 @@ class Launch {
  private:
   void execute_host_steps();
   void execute_beside_steps();
+  void prepare_beside_steps();
+  [[nodiscard]] bool is_sync_point(uint32_t index) const;
+  [[nodiscard]] bool init_has_a_word_before_pid1() const;
   void execute_timed(uint32_t index);
   void execute(const plan::CreateCgroup& step);
   void execute(const plan::SetLimits& step);
@@ -86,12 +89,13 @@ class Launch {
   std::string document_;
   oci::State state_;
   uint32_t cursor_ = 0;  // the next step of the host's
+  uint32_t beside_ = 0;  // the next step that may be one of the beside lane
   os::Fd channel_, page_fd_;
   plan::StatusPage* page_ = nullptr;
   std::size_t page_size_ = 0;
   os::Child init_;
   pid_t pid_ = 0;
-  os::Fd pidfd_, console_, cgroup_, user_namespace_;
+  os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_;
   std::string cgroup_mount_, cgroup_path_;
   std::map<plan::Slot, os::Fd> outgoing_;
   std::function<void()> on_pid1_;

@@ -55,6 +55,9 @@ struct Context {
 
   Fd proc;  // the host's procfs: writes through /proc/self and /proc/sys act on the calling task
   Fd root;  // the rootfs, once MountRoot or ChangeRoot has it
+  // The directory that make_parent() has looked up last: nodes and links of /dev come in a row. Forgotten by each mount.
+  Fd parent;
+  char parent_path[64];
   SharedTree empty_directory;
   SharedTree null_device;
 

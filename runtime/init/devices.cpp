@@ -32,7 +32,7 @@ os::Status change_mode(const Context& context, int fd, unsigned mode) noexcept {
 
 Outcome adopt_device(const plan::CreateDevice<Wired>& step, const Context& context, const Place& place) noexcept {
   const auto mode = static_cast<unsigned>(step.mode.value);
-  auto node = os::openat(place.parent.get(), place.name, os::kPath | os::kNoFollow);
+  auto node = os::openat(place.parent, place.name, os::kPath | os::kNoFollow);
   if (!node) return outcome_of(node);
   if (!is_device(node->get(), "", os::kAtEmptyPath, mode & os::kTypeMask, step.major, step.minor))
     return failed(EEXIST, Detail::kWrongDevice);
@@ -57,13 +57,13 @@ struct WindowSize {  // struct winsize
   unsigned short rows, columns, x_pixels, y_pixels;
 };
 
-Outcome bind_console(const Context& context, int terminal) noexcept {
-  auto place = make_parent(context.root.get(), TextView{"/dev/console", 12});
+Outcome bind_console(Context& context, int terminal) noexcept {
+  auto place = make_parent(context, TextView{"/dev/console", 12});
   if (!place) return failed(place.error(), Detail::kMountTarget);
-  auto made = os::openat(place->parent.get(), place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0600);
+  auto made = os::openat(place->parent, place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0600);
   if (!made && made.error() != EEXIST) return failed(made.error(), Detail::kMountTarget);
   // CVE-2026-88264: /dev/console of the rootfs may be a link to a file of the host.
-  auto target = os::openat(place->parent.get(), place->name, os::kPath | os::kNoFollow);
+  auto target = os::openat(place->parent, place->name, os::kPath | os::kNoFollow);
   if (!target) return failed(target.error(), Detail::kMountTarget);
   struct statx status {};
   if (auto found = os::statx(target->get(), "", os::kAtEmptyPath, STATX_TYPE, status); !found) return outcome_of(found);
@@ -95,17 +95,17 @@ Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept 
 }
 
 Outcome execute(const plan::CreateDevice<Wired>& step, Context& context) noexcept {
-  auto place = make_parent(context.root.get(), step.path);
+  auto place = make_parent(context, step.path);
   if (!place) return failed(place.error(), Detail::kMountTarget);
   const auto mode = static_cast<unsigned>(step.mode.value);
-  const os::Status made = os::mknodat(place->parent.get(), place->name, mode, device_number(step.major, step.minor));
+  const os::Status made = os::mknodat(place->parent, place->name, mode, device_number(step.major, step.minor));
   if (!made && made.error() == EEXIST) return adopt_device(step, context, *place);
   if (!made || (step.uid == 0 && step.gid == 0)) return outcome_of(made);
-  return outcome_of(os::fchownat(place->parent.get(), place->name, step.uid, step.gid, os::kAtSymlinkNofollow));
+  return outcome_of(os::fchownat(place->parent, place->name, step.uid, step.gid, os::kAtSymlinkNofollow));
 }
 
 Outcome execute(const plan::BindDevice<Wired>& step, Context& context) noexcept {
-  auto target = make_file(context.root.get(), step.path);
+  auto target = make_file(context, step.path);
   if (!target) return failed(target.error(), Detail::kMountTarget);
   return outcome_of(os::move_mount(slot_fd(context, step.slot), "", target->get(), "",
                                    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
@@ -113,13 +113,13 @@ Outcome execute(const plan::BindDevice<Wired>& step, Context& context) noexcept 
 }
 
 Outcome execute(const plan::CreateSymlink<Wired>& step, Context& context) noexcept {
-  auto place = make_parent(context.root.get(), step.path);
+  auto place = make_parent(context, step.path);
   if (!place) return failed(place.error(), Detail::kMountTarget);
-  os::Status made = os::symlinkat(step.target.data, place->parent.get(), place->name);
+  os::Status made = os::symlinkat(step.target.data, place->parent, place->name);
   if (made || made.error() != EEXIST) return outcome_of(made);
   if (!step.replace) return done(1);
-  if (auto removed = os::unlinkat(place->parent.get(), place->name, 0); !removed) return outcome_of(removed);
-  made = os::symlinkat(step.target.data, place->parent.get(), place->name);
+  if (auto removed = os::unlinkat(place->parent, place->name, 0); !removed) return outcome_of(removed);
+  made = os::symlinkat(step.target.data, place->parent, place->name);
   return made ? done(2) : outcome_of(made);
 }
 

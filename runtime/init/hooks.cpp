@@ -76,7 +76,7 @@ Outcome reap(const Child& child, int report) noexcept {
 }  // namespace
 
 Outcome execute(const plan::RunHook<Wired>& step, Context& context) noexcept {
-  int report[2];
+  int report[2] = {-1, -1};
   if (auto made = os::status_of(os::raw_syscall(__NR_pipe2, os::address(report), os::kCloexec)); !made) return outcome_of(made);
   const Fd reader(report[0]);
   Fd writer(report[1]);

@@ -15,8 +15,9 @@ Links links_for(TextView target) noexcept {
   return equal(target, "/proc") || equal(target, "/sys") || equal(target, "/dev") ? Links::kRefuse : Links::kFollow;
 }
 
-Result<Fd> open_target(const Context& context, TextView target, bool directory) noexcept {
-  return directory ? make_directory(context.root.get(), target, links_for(target)) : make_file(context.root.get(), target);
+Result<Fd> open_target(Context& context, TextView target, bool directory) noexcept {
+  context.parent.reset();  // it may come to lie below the new mount
+  return directory ? make_directory(context.root.get(), target, links_for(target)) : make_file(context, target);
 }
 
 Outcome target_failed(int error) noexcept {

@@ -56,7 +56,7 @@ os::Result<Fd> make_directory(int root, TextView path, Links links) noexcept {
   return open_in_root(root, path.data, os::kPath | os::kDirectory, links);
 }
 
-os::Result<Place> make_parent(int root, TextView path) noexcept {
+os::Result<Place> make_parent(Context& context, TextView path) noexcept {
   path = without_trailing_slashes(path);
   uint32_t slash = path.size;
   while (slash > 0 && path.data[slash - 1] != '/') --slash;
@@ -64,22 +64,29 @@ os::Result<Place> make_parent(int root, TextView path) noexcept {
   const uint32_t size = path.size - slash;
   if (size == 0 || equal(TextView{name, size}, ".") || equal(TextView{name, size}, "..") || name[size] != 0)
     return os::Result<Place>::failure(EINVAL);
+  if (context.parent && equal(TextView{path.data, slash}, TextView{context.parent_path, length(context.parent_path)}))
+    return Place{context.parent.get(), name};
   char directory[kPathMax];
   if (slash >= kPathMax) return os::Result<Place>::failure(ENAMETOOLONG);
   __builtin_memcpy(directory, path.data, slash);
   directory[slash] = 0;
-  auto parent = make_directory(root, {directory, slash});
+  auto parent = make_directory(context.root.get(), {directory, slash});
   if (!parent) return os::Result<Place>::failure(parent.error());
-  return Place{static_cast<Fd&&>(*parent), name};
+  context.parent = static_cast<Fd&&>(*parent);
+  const bool fits = slash < sizeof context.parent_path;
+  __builtin_memcpy(context.parent_path, directory, fits ? slash + 1 : 1);
+  if (!fits) context.parent_path[0] = 0;
+  return Place{context.parent.get(), name};
 }
 
-os::Result<Fd> make_file(int root, TextView path) noexcept {
+os::Result<Fd> make_file(Context& context, TextView path) noexcept {
+  const int root = context.root.get();
   auto found = open_in_root(root, path.data, os::kPath);
   if (found || found.error() != ENOENT) return found;
-  auto place = make_parent(root, path);
+  auto place = make_parent(context, path);
   if (!place) return os::Result<Fd>::failure(place.error());
   // O_EXCL: a dangling symbolic link is not followed.
-  auto made = os::openat(place->parent.get(), place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0644);
+  auto made = os::openat(place->parent, place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0644);
   if (!made && made.error() != EEXIST) return made;
   return open_in_root(root, path.data, os::kPath);
 }

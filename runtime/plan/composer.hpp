@@ -14,7 +14,7 @@ namespace wherry::plan {
 
 class Composer {
  public:
-  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) {}
+  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) { plan.steps.reserve(96); }
 
   template <class S>
   void host(S step, std::string origin = {}) {

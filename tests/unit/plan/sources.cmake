@@ -1,2 +1,12 @@
-unit_sources(capabilities_test.cpp limits_test.cpp seccomp_shrink_test.cpp seccomp_test.cpp)
-unit_links(wherry::seccomp)
+unit_sources(
+  capabilities_test.cpp
+  codec_test.cpp
+  compile_order_test.cpp
+  diagnose_test.cpp
+  explain_test.cpp
+  limits_test.cpp
+  mount_options_test.cpp
+  seccomp_shrink_test.cpp
+  seccomp_test.cpp
+  wire_test.cpp)
+unit_links(nlohmann_json::nlohmann_json wherry::seccomp)

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules of order in a plan, as properties: over every config that engines wrote, and over what can be
+// switched on and off in each. Why each rule holds is said at compile()'s topics.
+#include <linux/capability.h>
+#include <linux/sched.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <set>
+
+#include "plan/compile.hpp"
+#include "plan/describe.hpp"
+#include "unit/plan/plan_fixtures.hpp"
+
+using namespace wherry;
+using namespace wherry::plan;
+using oci::NamespaceType;
+
+namespace {
+
+constexpr uint64_t kSysAdmin = uint64_t{1} << CAP_SYS_ADMIN;
+
+// A plan, and where its steps stand.
+struct Score {
+  Plan plan;
+
+  [[nodiscard]] std::vector<std::size_t> all(const std::function<bool(const PlannedStep&)>& wanted) const {
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < plan.steps.size(); ++i)
+      if (wanted(plan.steps[i])) found.push_back(i);
+    return found;
+  }
+  template <class S>
+  [[nodiscard]] std::vector<std::size_t> all() const {
+    return all([](const PlannedStep& planned) { return std::holds_alternative<S>(planned.step); });
+  }
+  template <class S>
+  [[nodiscard]] std::size_t only() const {
+    const auto found = all<S>();
+    INFO("exactly one " << S::kName);
+    REQUIRE(found.size() == 1);
+    return found.front();
+  }
+  template <class S>
+  [[nodiscard]] const S& at(std::size_t index) const {
+    return std::get<S>(plan.steps.at(index).step);
+  }
+  [[nodiscard]] Lane lane(std::size_t index) const { return plan.steps.at(index).lane; }
+};
+
+void require_before(const std::vector<std::size_t>& earlier, const std::vector<std::size_t>& later,
+                    const char* rule) {
+  INFO(rule);
+  if (!earlier.empty() && !later.empty()) CHECK(earlier.back() < later.front());
+}
+
+bool is_host_verb(const Step& step) { return step.index() >= AllSteps::kContainerKinds; }
+
+void check_lanes(const Score& score) {
+  const std::size_t spawn = score.only<SpawnPid1<Owned>>();
+  CHECK(score.lane(spawn) == Lane::kInit);
+  for (std::size_t i = 0; i < score.plan.steps.size(); ++i) {
+    const PlannedStep& planned = score.plan.steps[i];
+    INFO(i << " " << verb_of(planned.step));
+    if (planned.lane == Lane::kInit) CHECK(i <= spawn);
+    if (planned.lane == Lane::kPid1) CHECK(i > spawn);
+    if (planned.lane == Lane::kBeside) CHECK(std::holds_alternative<AttachDeviceFilter>(planned.step));
+    if (is_host_verb(planned.step)) {
+      CHECK((planned.lane == Lane::kHost || planned.lane == Lane::kBeside));
+    } else if (planned.lane == Lane::kHost) {
+      CHECK(std::holds_alternative<RunHook<Owned>>(planned.step));
+    }
+  }
+}
+
+void check_end(const Score& score, bool has_start) {
+  const std::size_t exec = score.only<Exec<Owned>>();
+  CHECK(score.lane(exec) == Lane::kPid1);
+  CHECK(score.all<AwaitStart<Owned>>().size() == (has_start ? 1 : 0));
+  for (std::size_t i = exec + 1; i < score.plan.steps.size(); ++i) CHECK(score.lane(i) == Lane::kHost);
+}
+
+// setns(2), user_namespaces(7), clone3(2)
+void check_namespaces(const Score& score, bool privileged) {
+  const auto entered = score.all<EnterNamespace<Owned>>();
+  const auto flags = [&](std::size_t index) { return score.at<EnterNamespace<Owned>>(index).types.value; };
+  const std::size_t hidden = score.only<HideFromTracers<Owned>>();
+  const std::size_t spawn = score.only<SpawnPid1<Owned>>();
+  std::vector<std::size_t> user, pid, others;
+  for (const std::size_t index : entered) {
+    INFO(index << " " << name_of_namespaces(flags(index)));
+    CHECK(hidden < index);
+    CHECK((score.lane(index) == Lane::kPid1) == (flags(index) == CLONE_NEWCGROUP));
+    if (flags(index) == CLONE_NEWCGROUP) continue;
+    CHECK(index < spawn);
+    (flags(index) == CLONE_NEWUSER ? user : flags(index) == CLONE_NEWPID ? pid : others).push_back(index);
+  }
+  require_before(others, pid, "the pid namespace is the last of the others");
+  for (const auto& rest : {others, pid}) {
+    if (privileged) require_before(rest, user, "a privileged host enters the user namespace last");
+    if (!privileged) require_before(user, rest, "an unprivileged host enters the user namespace first");
+  }
+  const auto created = score.all<CreateUserNamespace<Owned>>();
+  require_before(created, {hidden}, "dumpable while the id maps are written");
+  require_before(created, score.all<MapIds>(), "maps of the new user namespace");
+  require_before(score.all<MapIds>(), entered, "maps before anything else is joined");
+  CHECK(score.all<MapIds>().size() == created.size());
+  CHECK((score.at<SpawnPid1<Owned>>(spawn).fresh.value & (CLONE_NEWUSER | 0x80)) == 0);
+  if (privileged) {
+    for (const std::size_t index : score.all<OpenTree<Owned>>())
+      require_before({index}, created, "sources are opened with the host's rights");
+  }
+  for (const std::size_t index : score.all<OpenNamespace<Owned>>())
+    CHECK(index < (entered.empty() ? spawn : entered.front()));
+}
+
+void check_root(const Score& score) {
+  const auto pivot = score.all([](const PlannedStep& planned) {
+    return std::holds_alternative<PivotRoot<Owned>>(planned.step) ||
+           std::holds_alternative<MoveRoot<Owned>>(planned.step);
+  });
+  const auto root = score.all<MountRoot<Owned>>();
+  CHECK(pivot.size() + score.all<ChangeRoot<Owned>>().size() == 1);
+  CHECK(root.size() == pivot.size());
+  const auto needs_root = score.all([](const PlannedStep& planned) {
+    const Step& step = planned.step;
+    return std::holds_alternative<Mount<Owned>>(step) || std::holds_alternative<Bind<Owned>>(step) ||
+           std::holds_alternative<CreateDevice<Owned>>(step) ||
+           std::holds_alternative<BindDevice<Owned>>(step) ||
+           std::holds_alternative<CreateSymlink<Owned>>(step) ||
+           std::holds_alternative<OpenConsole<Owned>>(step);
+  });
+  require_before(root, needs_root, "mounts below the new root");
+  require_before(needs_root, pivot, "while the host's tree can be reached");
+  const auto protection = score.all([](const PlannedStep& planned) {
+    return std::holds_alternative<MakeRootReadonly<Owned>>(planned.step) ||
+           std::holds_alternative<MaskPath<Owned>>(planned.step) ||
+           std::holds_alternative<MakeReadonly<Owned>>(planned.step);
+  });
+  require_before(pivot, protection, "masks lie over what the container sees");
+  require_before(protection, {score.only<SetCredentials<Owned>>()}, "while there is power to do so");
+}
+
+void check_credentials(const Score& score) {
+  const std::size_t credentials = score.only<SetCredentials<Owned>>();
+  const std::size_t find = score.only<FindExecutable<Owned>>();
+  CHECK(score.only<LimitBoundingSet<Owned>>() < credentials);
+  CHECK(credentials < score.all<SetCapabilities<Owned>>().at(0));
+  CHECK(score.all<SetCapabilities<Owned>>().at(0) < find);
+  CHECK(score.only<ChangeDirectory<Owned>>() < find);
+  require_before(score.all<OwnStandardStreams<Owned>>(), {credentials}, "chown(2) needs root");
+  require_before(score.all<SetProcessLabel<Owned>>(), {credentials}, "labels are set with root's rights");
+  require_before({find}, score.all<AwaitStart<Owned>>(), "a missing program is an error of create");
+  require_before({score.only<SealDescriptors<Owned>>()}, {score.only<Exec<Owned>>()},
+                 "no descriptor crosses the exec");
+}
+
+// seccomp(2): no_new_privs, or CAP_SYS_ADMIN.
+void check_filter(const Score& score, bool no_new_privileges) {
+  const auto filter = score.all<LoadSeccomp<Owned>>();
+  const auto capabilities = score.all<SetCapabilities<Owned>>();
+  const std::size_t exec = score.only<Exec<Owned>>();
+  CHECK(score.all<SetNoNewPrivileges<Owned>>().size() == (no_new_privileges ? 1 : 0));
+  if (filter.empty()) return;
+  REQUIRE(filter.size() == 1);
+  require_before(score.all<AwaitStart<Owned>>(), filter, "nothing runs under the filter but the exec");
+  require_before(score.all<SetNoNewPrivileges<Owned>>(), filter, "no_new_privs lets anybody load a filter");
+  const auto& first = score.at<SetCapabilities<Owned>>(capabilities.at(0));
+  if (no_new_privileges) {
+    CHECK(capabilities.size() == 1);
+    CHECK(filter[0] + 1 == exec);
+    return;
+  }
+  CHECK((first.permitted.value & first.effective.value & kSysAdmin) != 0);
+  REQUIRE(capabilities.size() <= 2);
+  if (capabilities.size() == 1) {
+    CHECK(filter[0] + 1 == exec);
+    return;
+  }
+  CHECK(filter[0] + 1 == capabilities[1]);
+  CHECK(capabilities[1] + 1 == exec);
+  const auto& last = score.at<SetCapabilities<Owned>>(capabilities[1]);
+  CHECK((last.permitted.value & last.effective.value & kSysAdmin) == 0);
+  CHECK((last.permitted.value | kSysAdmin) == first.permitted.value);
+  CHECK((last.effective.value | kSysAdmin) == first.effective.value);
+  CHECK(last.inheritable == first.inheritable);
+}
+
+// runtime.md "Lifecycle"
+void check_hooks(const Score& score, const oci::Hooks& hooks) {
+  const auto of = [&](HookKind kind) {
+    return score.all([kind](const PlannedStep& planned) {
+      const auto* hook = std::get_if<RunHook<Owned>>(&planned.step);
+      return hook != nullptr && hook->kind == kind;
+    });
+  };
+  const auto expect = [&](HookKind kind, const std::vector<oci::Hook>& wanted, Lane lane) {
+    const auto found = of(kind);
+    INFO(name_of(kind));
+    CHECK(found.size() == wanted.size());
+    for (const std::size_t index : found) CHECK(score.lane(index) == lane);
+    for (std::size_t i = 0; i < found.size() && i < wanted.size(); ++i)
+      CHECK(score.at<RunHook<Owned>>(found[i]).path == wanted[i].path);
+    if (!found.empty())
+      CHECK(std::holds_alternative<ProvideHookState>(score.plan.steps.at(found.front() - 1).step));
+  };
+  expect(HookKind::kPrestart, hooks.prestart, Lane::kHost);
+  expect(HookKind::kCreateRuntime, hooks.create_runtime, Lane::kHost);
+  expect(HookKind::kCreateContainer, hooks.create_container, Lane::kPid1);
+  expect(HookKind::kStartContainer, hooks.start_container, Lane::kPid1);
+  expect(HookKind::kPoststart, hooks.poststart, Lane::kHost);
+  CHECK(of(HookKind::kPoststop).empty());
+  const auto pivot = score.all<PivotRoot<Owned>>();
+  const std::vector<std::size_t> start{score.only<AwaitStart<Owned>>()}, exec{score.only<Exec<Owned>>()};
+  require_before({score.only<SpawnPid1<Owned>>()}, of(HookKind::kPrestart), "the namespaces exist");
+  require_before(of(HookKind::kPrestart), of(HookKind::kCreateRuntime), "runtime.md: prestart first");
+  require_before(of(HookKind::kCreateRuntime), of(HookKind::kCreateContainer),
+                 "runtime.md: createRuntime first");
+  require_before(of(HookKind::kCreateRuntime), pivot, "config.md: before pivot_root");
+  require_before(of(HookKind::kCreateContainer), pivot, "config.md: before pivot_root");
+  require_before(of(HookKind::kCreateContainer), start, "an operation of create");
+  require_before(start, of(HookKind::kStartContainer), "an operation of start");
+  require_before(of(HookKind::kStartContainer), score.all<LoadSeccomp<Owned>>(),
+                 "a hook runs without the filter");
+  require_before(of(HookKind::kStartContainer), exec, "before the program runs");
+  require_before(exec, of(HookKind::kPoststart), "after the program runs");
+}
+
+// The slots of a step: nothing else in a container verb is 16 bits wide.
+struct Slots {
+  std::vector<Slot> values;
+  template <class T>
+  void operator()(const char*, const T& value) {
+    if constexpr (std::is_same_v<T, Slot>) values.push_back(value);
+  }
+};
+
+void check_slots(const Score& score) {
+  std::set<Slot> bound;
+  for (const PlannedStep& planned : score.plan.steps) {
+    if (is_host_verb(planned.step)) continue;
+    Slots slots;
+    std::visit([&](const auto& step) { std::decay_t<decltype(step)>::fields(step, slots); }, planned.step);
+    const Step& step = planned.step;
+    const bool opens = std::holds_alternative<OpenNamespace<Owned>>(step) ||
+                       std::holds_alternative<OpenTree<Owned>>(step) ||
+                       std::holds_alternative<OpenDevice<Owned>>(step);
+    const bool needs_one =
+        std::holds_alternative<BindDevice<Owned>>(step) || std::holds_alternative<MaskPath<Owned>>(step);
+    for (const Slot value : slots.values) {
+      INFO(verb_of(step) << " " << planned.origin << " slot " << value);
+      CHECK(value < score.plan.slot_count);
+      if (opens) {
+        CHECK(value >= slot::kFirstFree);
+        CHECK(bound.insert(value).second);
+      } else if (value >= slot::kFirstFree || needs_one) {
+        CHECK(bound.count(value) == 1);
+      }
+    }
+  }
+}
+
+void check_order(const oci::Spec& spec, const Facts& facts) {
+  const Score score{compile(spec, facts)};
+  check_lanes(score);
+  check_end(score, true);
+  check_namespaces(score, facts.privileged);
+  check_root(score);
+  check_credentials(score);
+  check_filter(score, spec.process->no_new_privileges);
+  check_hooks(score, spec.hooks);
+  check_slots(score);
+}
+
+// A filter that compiles quickly.
+oci::Seccomp small_filter() {
+  oci::Seccomp filter;
+  filter.default_action = oci::SeccompAction::kAllow;
+  filter.syscalls.push_back({{"reboot"}, oci::SeccompAction::kErrno, std::nullopt, {}});
+  return filter;
+}
+
+oci::Hooks two_of_each() {
+  const std::vector<oci::Hook> both{{"/first", {}, {}, std::nullopt},
+                                    {"/second", {"second", "-x"}, {"A=b"}, 3}};
+  return {both, both, both, both, both, both};
+}
+
+enum class UserNamespace { kNone, kNew, kJoined };
+
+void set_user_namespace(oci::Linux& config, UserNamespace wanted) {
+  std::erase_if(config.namespaces,
+                [](const oci::Namespace& entry) { return entry.type == NamespaceType::kUser; });
+  config.uid_mappings.clear();
+  config.gid_mappings.clear();
+  if (wanted == UserNamespace::kNone) return;
+  config.namespaces.insert(config.namespaces.begin(),
+                           {NamespaceType::kUser, wanted == UserNamespace::kJoined ? "/proc/1/ns/user" : ""});
+  if (wanted == UserNamespace::kNew) config.uid_mappings = config.gid_mappings = {{0, 100000, 65536}};
+}
+
+template <class Visit>
+void for_each_variant(oci::Spec spec, Visit&& visit) {
+  for (const UserNamespace user : {UserNamespace::kNone, UserNamespace::kNew, UserNamespace::kJoined}) {
+    set_user_namespace(spec.linux, user);
+    for (unsigned bits = 0; bits < 16; ++bits) {
+      spec.process->no_new_privileges = (bits & 1) != 0;
+      spec.linux.seccomp = (bits & 2) != 0 ? std::optional(small_filter()) : std::nullopt;
+      spec.process->terminal = (bits & 4) != 0;
+      spec.hooks = (bits & 8) != 0 ? two_of_each() : oci::Hooks{};
+      INFO("user namespace " << static_cast<int>(user) << ", switches " << bits);
+      visit(spec);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("order: every config as it is", "[plan]") {
+  const auto specs = test::all_specs();
+  CHECK(specs.size() >= 47);
+  for (const auto& [name, spec] : specs) {
+    INFO(name);
+    check_order(spec, test::root_facts());
+    check_order(spec, test::user_facts());
+  }
+}
+
+TEST_CASE("order: whatever is switched on or off", "[plan]") {
+  for (const auto& [name, original] : test::engine_specs()) {
+    INFO(name);
+    for_each_variant(original, [](const oci::Spec& spec) {
+      check_order(spec, test::root_facts());
+      check_order(spec, test::user_facts());
+    });
+  }
+}
+
+TEST_CASE("order: every namespace joined by its path", "[plan]") {
+  oci::Spec spec = test::bundle_specs().front().spec;
+  spec.linux.namespaces.clear();
+  for (const auto type :
+       {NamespaceType::kPid, NamespaceType::kCgroup, NamespaceType::kUser, NamespaceType::kMount,
+        NamespaceType::kTime, NamespaceType::kNetwork, NamespaceType::kIpc, NamespaceType::kUts})
+    spec.linux.namespaces.push_back({type, "/proc/1/ns/some"});
+  for (const auto& facts : {test::root_facts(), test::user_facts()}) {
+    const Score score{compile(spec, facts)};
+    CHECK(score.all<EnterNamespace<Owned>>().size() == 8);
+    CHECK(score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>()).fresh.value == 0);
+    check_order(spec, facts);
+  }
+}
+
+TEST_CASE("order: --no-pivot, no cgroup manager, no keyring", "[plan]") {
+  const oci::Spec spec = test::bundle_specs().front().spec;
+  Facts facts = test::root_facts();
+  facts.no_pivot = true;
+  facts.no_new_keyring = true;
+  facts.cgroup_manager = CgroupManager::kDisabled;
+  check_order(spec, facts);
+  const Score score{compile(spec, facts)};
+  CHECK(score.all<MoveRoot<Owned>>().size() == 1);
+  CHECK(score.all<PivotRoot<Owned>>().empty());
+  CHECK(score.all<JoinSessionKeyring<Owned>>().empty());
+  CHECK(score.all<CreateCgroup>().empty());
+  CHECK(score.all<AttachDeviceFilter>().empty());
+  CHECK(score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>()).cgroup == slot::kNone);
+}
+
+TEST_CASE("order: without a mount namespace nothing is mounted", "[plan]") {
+  oci::Spec spec = test::bundle_specs().front().spec;
+  std::erase_if(spec.linux.namespaces,
+                [](const oci::Namespace& entry) { return entry.type == NamespaceType::kMount; });
+  spec.mounts.clear();
+  spec.linux.masked_paths.clear();
+  spec.linux.readonly_paths.clear();
+  spec.root.readonly = false;
+  spec.process->terminal = false;
+  check_order(spec, test::root_facts());
+  const Score score{compile(spec, test::root_facts())};
+  CHECK(score.all<ChangeRoot<Owned>>().size() == 1);
+  CHECK(score.all<MountRoot<Owned>>().empty());
+  CHECK(score.all<Mount<Owned>>().empty());
+  CHECK(score.all<SetPropagation<Owned>>().empty());
+}
+
+TEST_CASE("order: exec enters what the container has, and takes the same last steps", "[plan]") {
+  for (const auto& [name, original] : test::engine_specs()) {
+    INFO(name);
+    for_each_variant(original, [](const oci::Spec& spec) {
+      oci::Process process = *spec.process;
+      process.oom_score_adj = 5;
+      const Score score{compile_exec(process, spec, test::root_facts())};
+      check_lanes(score);
+      check_end(score, false);
+      check_credentials(score);
+      check_filter(score, process.no_new_privileges);
+      const std::size_t hidden = score.only<HideFromTracers<Owned>>();
+      for (const std::size_t index : score.all<EnterNamespace<Owned>>()) {
+        CHECK(hidden < index);
+        CHECK(score.at<EnterNamespace<Owned>>(index).slot == slot::kTarget);
+        const bool cgroup = (score.at<EnterNamespace<Owned>>(index).types.value & CLONE_NEWCGROUP) != 0;
+        CHECK((score.lane(index) == Lane::kPid1) == cgroup);
+      }
+      CHECK(score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>()).fresh.value == 0);
+      CHECK(score.all<RunHook<Owned>>().empty());
+      CHECK(score.all<CreateCgroup>().empty());
+      for (const PlannedStep& planned : score.plan.steps)
+        CHECK(planned.origin.find("/process") == std::string::npos);
+    });
+  }
+}
+
+TEST_CASE("order: a plan is a function of its arguments", "[plan]") {
+  for (const auto& [name, spec] : test::bundle_specs()) {
+    INFO(name);
+    CHECK(compile(spec, test::root_facts()) == compile(spec, test::root_facts()));
+  }
+}
