@@ -86,7 +86,7 @@ class Creation {
         facts_(collect_facts(settings, options, bundle_.spec)),
         plan_(plan::compile(bundle_.spec, facts_)),
         record_(describe(options, bundle_.spec, facts_)),
-        directory_(StateDirectory::create(settings.root, options.id)),
+        root_(settings.root),
         launch_(plan_, "config.json", hook_state(record_, "creating")) {}
   ~Creation() {
     if (kept_) return;
@@ -100,11 +100,11 @@ class Creation {
   Process leave_created() {
     (void)set_up([this] { record_pid(); });
     hand_out_console();
-    auto listener = os::listen_at(directory_.fd(), kStartSocket);
+    auto listener = os::listen_at(directory_->fd(), kStartSocket);
     if (!listener) throw Error("listen on " + std::string(kStartSocket)).because(listener.error());
     launch_.bind(plan::slot::kStartSocket, std::move(*listener));
     record_.creating = false;
-    directory_.write_record(record_);
+    directory_->write_record(record_);
     announce();
     launch_.release();
     return keep();
@@ -117,7 +117,7 @@ class Creation {
     hand_out_console();
     (void)launch_.play([this] {
       record_.creating = false;
-      directory_.write_record(record_);
+      directory_->write_record(record_);
       announce();
     });
     return keep();
@@ -126,19 +126,20 @@ class Creation {
  private:
   // What is not needed before pid 1 has done its part is done meanwhile.
   Launch::Reached set_up(std::function<void()> when_pid1_is_known) {
-    directory_.write_record(record_);  // names each resource before it is made
     const std::vector<unsigned char> encoded = plan::encode(plan_);
     launch_.load(std::move(init_), encoded, options_.trace);
     launch_.on_pid1(std::move(when_pid1_is_known));
     return launch_.play([&] {
-      directory_.create_file(kConfigFile, bundle_.text);
-      directory_.create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
+      directory_.emplace(StateDirectory::create(root_, options_.id));
+      directory_->write_record(record_);  // names each resource before it is made
+      directory_->create_file(kConfigFile, bundle_.text);
+      directory_->create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
     });
   }
 
   void record_pid() {
     identify(record_, launch_.pid(), launch_.pidfd());
-    directory_.write_record(record_);
+    directory_->write_record(record_);
   }
 
   // No hook and no terminal of the host's comes between the clone and the program: once the state names pid 1, it may
@@ -175,7 +176,6 @@ class Creation {
   }
 
   Process keep() {
-    launch_.reap_init();
     Process process;
     process.pid = launch_.pid();
     process.pidfd = launch_.take_pidfd();
@@ -187,10 +187,11 @@ class Creation {
 
   // runtime.md "Lifecycle": when a hook fails, the container is stopped, deleted, and poststop hooks run.
   void take_back() noexcept {
+    if (!directory_) return;
     try {
       undo(record_);
-      if (launch_.failed_in_hook()) (void)run_poststop_hooks(directory_, record_);  // the hook's failure is the news
-      directory_.remove();
+      if (launch_.failed_in_hook()) (void)run_poststop_hooks(*directory_, record_);  // the hook's failure is the news
+      directory_->remove();
     } catch (const std::exception&) {
       // The record stays: `delete --force` finds by it what is left. The first error is the one that is thrown.
     }
@@ -202,7 +203,8 @@ class Creation {
   plan::Facts facts_;
   plan::Plan plan_;
   oci::Record record_;
-  StateDirectory directory_;
+  const std::string& root_;
+  std::optional<StateDirectory> directory_;
   Launch launch_;
   os::Fd console_;
   bool kept_ = false;

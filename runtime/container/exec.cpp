@@ -144,7 +144,6 @@ class Execution {
     }
     if (!options_.pidfd_socket.empty()) container::send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd");
     if (!options_.pid_file.empty()) container::write_pid_file(options_.pid_file, launch_.pid());
-    launch_.reap_init();
     result.pid = launch_.pid();
     result.pidfd = launch_.take_pidfd();
     return result;

@@ -87,8 +87,10 @@ Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
   for (bool first = true;; first = false) {
     execute_host_steps();
     send_go();
-    execute_beside_steps();
     if (first && meanwhile) meanwhile();
+    execute_beside_steps();
+    if (!outgoing_.empty()) send_go();  // what they have made is awaited
+    prepare_beside_steps();
     if (!receive()) return finish();
     if (started_early_) {
       // Pid 1 has said that it is at AwaitStart, and found its answer there already.
@@ -121,13 +123,14 @@ bool Launch::is_sync_point(uint32_t index) const {
 void Launch::execute_beside_steps() {
   for (; beside_ < plan_.steps.size() && (beside_ < cursor_ || !is_sync_point(beside_)); ++beside_) {
     const plan::PlannedStep& planned = plan_.steps[beside_];
-    if (std::holds_alternative<plan::SpawnPid1<plan::Owned>>(planned.step) && pid_ == 0) return prepare_beside_steps();
+    if (std::holds_alternative<plan::SpawnPid1<plan::Owned>>(planned.step) && pid_ == 0) return;
     if (planned.lane == plan::Lane::kBeside) execute_timed(beside_);
   }
 }
 
-// What needs no cgroup is done while init clones.
+// What can be done for them while init clones.
 void Launch::prepare_beside_steps() {
+  if (pid_ != 0) return;
   for (uint32_t index = beside_; index < plan_.steps.size() && !is_sync_point(index); ++index)
     if (const auto* filter = std::get_if<plan::AttachDeviceFilter>(&plan_.steps[index].step))
       device_program_ = cgroup::load_device_program(filter->rules);
@@ -256,6 +259,7 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
     case plan::slot::kPid1:
       pid_ = message.pid;
       pidfd_ = std::move(fds[0]);
+      if (!init_has_succeeded()) return;  // what went wrong is its next message
       execute_beside_steps();
       if (on_pid1_) on_pid1_();
       return;
@@ -304,17 +308,18 @@ std::vector<plan::StepTiming> Launch::timings() const {
   return timings;
 }
 
-void Launch::reap_init() noexcept {
-  if (!init_.pidfd) return;
-  (void)os::reap(init_.pidfd.get());  // what it had to say came over the channel
+// It ends when pid 1 is there and its own last steps are done.
+bool Launch::init_has_succeeded() noexcept {
+  const auto exit = os::reap(init_.pidfd.get());
   init_.pidfd.reset();
+  return exit && exit.value().status() == 0;
 }
 
 void Launch::abandon() noexcept {
   channel_.reset();  // whoever waits for a turn ends
   if (init_.pidfd) (void)os::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
   if (pidfd_) (void)os::pidfd_send_signal(pidfd_.get(), SIGKILL);
-  reap_init();
+  if (init_.pidfd) (void)init_has_succeeded();  // it was killed above
   if (pidfd_ && is_child_) (void)os::reap(pidfd_.get());  // it was killed above
 }
 

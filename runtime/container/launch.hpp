@@ -42,7 +42,8 @@ class Launch {
   enum class Reached { kAwaitStart, kExec };
   // Plays until pid 1 waits for start, or until the user's program runs and the host's last steps are done. Throws the
   // Error of the step that failed; then nothing of the plan is running any more but what the cgroup holds.
-  // `meanwhile` is done once, while the container's voice has its first turn.
+  // `meanwhile` is done once, while the container's voice has its first turn, and before anything is made that would
+  // stay behind.
   Reached play(const std::function<void()>& meanwhile = {});
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
@@ -57,8 +58,6 @@ class Launch {
 
   // Kills and reaps what this launch has spawned and nobody else looks after.
   void abandon() noexcept;
-  // Waits for wherry-init, which ends when pid 1 is there.
-  void reap_init() noexcept;
 
  private:
   void execute_host_steps();
@@ -81,6 +80,7 @@ class Launch {
   bool receive();
   void wait_for_word();
   [[nodiscard]] bool needs_pid() const;
+  [[nodiscard]] bool init_has_succeeded() noexcept;
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
   Reached finish();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What wherry-init knows while it executes a plan: descriptors, and what earlier steps found out.
-// No heap, no libc: everything lives here or on the stack.
+// No heap, no libc: everything lives here or on the stack. An all-zero Context is an empty one, but for its lane.
 #pragma once
 
 #include "os/core/calls.hpp"
@@ -51,7 +51,8 @@ struct Context {
   plan::StatusPage* page = nullptr;
   Fd slots[kMaxPlanSlots];
   uint32_t step = 0;  // the step being executed
-  bool pid1 = false;
+  plan::Lane lane = plan::Lane::kInit;  // of this process
+  bool spawned = false;                 // pid 1 goes on by itself: only steps of the init lane are left for init
 
   Fd proc;  // the host's procfs: writes through /proc/self and /proc/sys act on the calling task
   Fd root;  // the rootfs, once MountRoot or ChangeRoot has it

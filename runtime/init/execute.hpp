@@ -13,6 +13,8 @@ Outcome execute(const plan::OpenNamespace<Wired>& step, Context& context) noexce
 Outcome execute(const plan::EnterNamespace<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::CreateUserNamespace<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::CreateTimeNamespace<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::CreateNamespaces<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::AwaitSlot<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SpawnPid1<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::BecomeRoot<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::StartSession<Wired>& step, Context& context) noexcept;

@@ -48,7 +48,8 @@ bool runs_setuid(const long* stack) noexcept {
 extern "C" [[noreturn]] void wherry_init_main(const long* stack) noexcept {
   const auto* argv = reinterpret_cast<const char* const*>(stack + 1);
   if (stack[0] != 3 || runs_setuid(stack)) os::exit_group(2);
-  Context& context = *reinterpret_cast<Context*>(context_storage);  // an all-zero Context is an empty one
+  Context& context = *reinterpret_cast<Context*>(context_storage);  // an all-zero Context is an empty one...
+  context.lane = plan::Lane::kInit;                                 // ...but for its lane
   context.channel.reset(descriptor(argv[1]));
   context.page_fd.reset(descriptor(argv[2]));
   (void)os::fcntl(context.channel.get(), os::kFSetFd, 1);  // FD_CLOEXEC; a bad number shows in the calls below

@@ -68,6 +68,17 @@ Outcome execute(const plan::CreateTimeNamespace<Wired>& step, Context& context) 
   return outcome_of(write_to_proc(context, "self/timens_offsets", text.data(), text.size()));
 }
 
+Outcome execute(const plan::CreateNamespaces<Wired>& step, Context&) noexcept {
+  return outcome_of(os::unshare(step.types.value));
+}
+
+Outcome execute(const plan::AwaitSlot<Wired>& step, Context& context) noexcept {
+  while (slot_fd(context, step.slot) < 0) {
+    if (auto go = receive_go(context); !go) return failed(go.error(), Detail::kHostGone);
+  }
+  return done();
+}
+
 Outcome execute(const plan::SpawnPid1<Wired>& step, Context& context) noexcept {
   int pidfd = -1;
   clone_args arguments{};
@@ -81,12 +92,13 @@ Outcome execute(const plan::SpawnPid1<Wired>& step, Context& context) noexcept {
   const long child = os::raw_syscall(__NR_clone3, os::address(&arguments), sizeof arguments);
   if (child < 0) return failed(static_cast<int>(-child));
   if (child == 0) {
-    context.pid1 = true;
+    context.lane = plan::Lane::kPid1;
     (void)os::raw_syscall(__NR_umask, 0);  // the modes of the steps are exact; SetUmask comes later
     return done();
   }
-  const os::Status sent = produce(context, plan::slot::kPid1, pidfd, static_cast<int>(child));
-  os::exit_group(sent ? 0 : 1);
+  const Fd owned(pidfd);
+  context.spawned = true;
+  return outcome_of(produce(context, plan::slot::kPid1, pidfd, static_cast<int>(child)));
 }
 
 Outcome execute(const plan::BecomeRoot<Wired>&, Context&) noexcept {

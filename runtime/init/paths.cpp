@@ -74,8 +74,7 @@ os::Result<Place> make_parent(Context& context, TextView path) noexcept {
   if (!parent) return os::Result<Place>::failure(parent.error());
   context.parent = static_cast<Fd&&>(*parent);
   const bool fits = slash < sizeof context.parent_path;
-  __builtin_memcpy(context.parent_path, directory, fits ? slash + 1 : 1);
-  if (!fits) context.parent_path[0] = 0;
+  __builtin_memcpy(context.parent_path, fits ? directory : "?", fits ? slash + 1 : 2);  // "?" is no directory of a path
   return Place{context.parent.get(), name};
 }
 

@@ -112,19 +112,16 @@ void play(Context& context, uint32_t step) noexcept {
   go_to(cursor, step, context);
   while (!cursor.at_end()) {
     if (!cursor.load()) fail(context, failed(EBADMSG, Detail::kPlan));
-    if (cursor.header().lane == Lane::kHost) {
+    const Lane lane = cursor.header().lane;
+    if (lane == Lane::kHost && !context.spawned) {
       context.step = cursor.index();
       go_to(cursor, hand_over(context, cursor.index()), context);
       continue;
     }
-    if (cursor.header().lane == Lane::kBeside) {
-      cursor.next();
-      continue;
-    }
-    if ((cursor.header().lane == Lane::kPid1) != context.pid1) fail(context, failed(EBADMSG, Detail::kPlan));
-    perform_timed(cursor, context);
+    if (lane == context.lane) perform_timed(cursor, context);
     cursor.next();
   }
+  if (context.spawned) os::exit_group(0);
   fail(context, failed(EBADMSG, Detail::kPlan));  // a plan ends in Exec
 }
 

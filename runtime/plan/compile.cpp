@@ -21,9 +21,8 @@ Plan compile(const oci::Spec& spec, const Facts& facts) {
   Composer out(spec, facts);
   const oci::Process& process = *spec.process;
 
-  compile_cgroup(out);         // host: the cgroup, empty and limited
-  compile_entry(out);          // init: sources, joined namespaces, id maps, the clone of pid 1
-  compile_identity(out);       // pid1: session, loopback, names
+  compile_entry(out);     // init: sources, namespaces, the clone of pid 1; meanwhile the host makes the cgroup
+  compile_identity(out);  // pid1: session, names
 
   compile_root(out);           // the rootfs becomes a mount
   compile_mounts(out);

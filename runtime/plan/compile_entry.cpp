@@ -86,27 +86,39 @@ void create_time_namespace(Composer& out) {
   out.init(step, "/linux/timeOffsets");
 }
 
-void spawn_pid1(Composer& out) {
-  SpawnPid1<Owned> step;
-  for (const oci::Namespace& entry : out.spec.linux.namespaces) {
-    // The user and time namespaces exist already, the cgroup namespace shows the cgroup that the clone lands in.
-    if (entry.path.empty() && entry.type != NamespaceType::kUser && entry.type != NamespaceType::kTime)
-      step.fresh.value |= clone_flag(entry.type);
-  }
-  step.cgroup = out.facts.cgroup_manager == CgroupManager::kDisabled ? slot::kNone : slot::kCgroup;
-  out.init(step, "/linux/namespaces");
+// New namespaces come into being in three ways: the user and time namespaces before all others, in steps of their own;
+// these by unshare(2); pid, mount and cgroup with the clone, the last rooted at the cgroup that the clone lands in.
+constexpr uint64_t kUnshared = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+constexpr uint64_t kCloned = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP;
+
+uint64_t fresh_namespaces(const Composer& out, uint64_t wanted) {
+  uint64_t flags = 0;
+  for (const oci::Namespace& entry : out.spec.linux.namespaces)
+    if (entry.path.empty()) flags |= clone_flag(entry.type) & wanted;
+  return flags;
 }
 
-}  // namespace
+void create_namespaces(Composer& out) {
+  if (const uint64_t types = fresh_namespaces(out, kUnshared); types != 0)
+    out.init(CreateNamespaces<Owned>{{types}}, "/linux/namespaces");
+}
+
+void spawn_pid1(Composer& out) {
+  const bool has_cgroup = out.facts.cgroup_manager != CgroupManager::kDisabled;
+  if (has_cgroup) out.init(AwaitSlot<Owned>{slot::kCgroup}, "/linux/cgroupsPath");
+  out.init(SpawnPid1<Owned>{{fresh_namespaces(out, kCloned)}, has_cgroup ? slot::kCgroup : slot::kNone}, "/linux/namespaces");
+}
 
 void compile_cgroup(Composer& out) {
   if (out.facts.cgroup_manager == CgroupManager::kDisabled) return;
-  out.host(CreateCgroup{out.facts.cgroup_mount, out.facts.cgroup_path}, "/linux/cgroupsPath");
+  out.beside(CreateCgroup{out.facts.cgroup_mount, out.facts.cgroup_path}, "/linux/cgroupsPath");
   if (out.spec.linux.resources) {
     Limits limits = compile_limits(*out.spec.linux.resources);
-    if (!(limits == Limits{})) out.host(SetLimits{std::move(limits)}, "/linux/resources");
+    if (!(limits == Limits{})) out.beside(SetLimits{std::move(limits)}, "/linux/resources");
   }
 }
+
+}  // namespace
 
 void compile_entry(Composer& out) {
   if (out.spec.process->oom_score_adj)
@@ -118,7 +130,10 @@ void compile_entry(Composer& out) {
   out.init(HideFromTracers<Owned>{});
   enter_namespaces(out, joined);
   if (out.is_new(NamespaceType::kTime)) create_time_namespace(out);
+  compile_cgroup(out);
+  create_namespaces(out);
   spawn_pid1(out);
+  if (out.is_new(NamespaceType::kNetwork)) out.init(BringUpLoopback<Owned>{}, "/linux/namespaces");
   // Nothing of the config's runs before the next sync point, and the kernel takes its time to verify the filter.
   if (out.facts.privileged && out.facts.cgroup_manager != CgroupManager::kDisabled)
     out.beside(AttachDeviceFilter{compile_device_rules(out.spec.linux)}, "/linux/resources/devices");
@@ -131,7 +146,6 @@ void compile_identity(Composer& out) {
   if (out.has(NamespaceType::kUser)) out.pid1(BecomeRoot<Owned>{}, "/linux/uidMappings");
   out.pid1(StartSession<Owned>{});
   if (!out.facts.no_new_keyring) out.pid1(JoinSessionKeyring<Owned>{"_ses." + out.facts.id});
-  if (out.is_new(NamespaceType::kNetwork)) out.pid1(BringUpLoopback<Owned>{}, "/linux/namespaces");
   if (!out.spec.hostname.empty()) out.pid1(SetHostname<Owned>{out.spec.hostname}, "/hostname");
   if (!out.spec.domainname.empty()) out.pid1(SetDomainname<Owned>{out.spec.domainname}, "/domainname");
   for (const auto& [key, value] : out.spec.linux.sysctl)

@@ -67,7 +67,6 @@ class Composer {
 [[nodiscard]] std::string pointer(const std::string& base, std::size_t index);
 
 // compile_entry.cpp
-void compile_cgroup(Composer& out);
 void compile_early_sources(Composer& out);
 void compile_entry(Composer& out);
 void compile_identity(Composer& out);

@@ -19,6 +19,7 @@ std::string phrase_of(const OpenDevice<Owned>& s) { return "open the device " + 
 std::string phrase_of(const OpenNamespace<Owned>& s) { return "open the " + name_of_namespaces(s.types.value) + " namespace " + s.path; }
 std::string phrase_of(const EnterNamespace<Owned>& s) { return "join the namespaces " + name_of_namespaces(s.types.value); }
 std::string phrase_of(const CreateUserNamespace<Owned>&) { return "create a user namespace"; }
+std::string phrase_of(const CreateNamespaces<Owned>& s) { return "create the namespaces " + name_of_namespaces(s.types.value); }
 std::string phrase_of(const CreateTimeNamespace<Owned>&) { return "create a time namespace"; }
 std::string phrase_of(const SpawnPid1<Owned>& s) {
   return s.fresh.value == 0 ? "start the process" : "create the namespaces " + name_of_namespaces(s.fresh.value);
@@ -122,6 +123,8 @@ std::string remedy_text(const Step& step, const Failure& failure) {
       {index_of_step<CreateUserNamespace<Owned>>(), EPERM, Detail::kNone, "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0"},
       {index_of_step<CreateUserNamespace<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctl user.max_user_namespaces"},
       {index_of_step<CreateUserNamespace<Owned>>(), EINVAL, Detail::kNone, "use a kernel with CONFIG_USER_NS"},
+      {index_of_step<CreateNamespaces<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctls user.max_*_namespaces"},
+      {index_of_step<CreateNamespaces<Owned>>(), EPERM, Detail::kNone, "run as root, or give the container a user namespace"},
       {index_of_step<SpawnPid1<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctls user.max_*_namespaces"},
       {index_of_step<SpawnPid1<Owned>>(), EAGAIN, Detail::kNone, "raise pids.max of the cgroup or RLIMIT_NPROC"},
       {index_of_step<SpawnPid1<Owned>>(), EPERM, Detail::kNone, "run as root, or give the container a user namespace"},

@@ -12,7 +12,8 @@
 namespace wherry::plan {
 
 // Who executes a step. A change of lane is a sync point, except for kBeside: those steps are the host's as well, but it
-// does them while the container's voice goes on, and is done with them before the next sync point.
+// does them while the container's voice goes on, and is done with them before the next sync point. Steps of the init
+// lane behind SpawnPid1 are init's last: it does them beside pid 1, and ends.
 enum class Lane : uint8_t { kHost, kInit, kPid1, kBeside };
 
 // What does not exist yet when the plan is made has a name instead: a slot, which is bound to a descriptor later.
@@ -117,6 +118,21 @@ struct CreateTimeNamespace {
   int64_t boottime_seconds = 0;
   uint32_t boottime_nanoseconds = 0;
   WHERRY_STEP("create-time-namespace", "clocks of its own") { v("monotonic_s", s.monotonic_seconds); v("monotonic_ns", s.monotonic_nanoseconds); v("boottime_s", s.boottime_seconds); v("boottime_ns", s.boottime_nanoseconds); }
+};
+
+// unshare(2) of those namespaces that do not look at the caller's cgroup or pid: the kernel takes its time for a network
+// namespace, and the host makes the cgroup meanwhile.
+template <class M>
+struct CreateNamespaces {
+  Namespaces types;
+  WHERRY_STEP("create-namespaces", "a network, names and message queues of its own") { v("types", s.types); }
+};
+
+// What the host makes meanwhile is needed from here on.
+template <class M>
+struct AwaitSlot {
+  Slot slot = 0;
+  WHERRY_STEP("await-slot", "the clone goes into a cgroup that must be there") { v("slot", s.slot); }
 };
 
 // clone3(CLONE_PARENT [| CLONE_INTO_CGROUP]): pid 1 is the host's own child and is born inside its cgroup.
@@ -443,7 +459,7 @@ struct StepList {};
 // The position in this list is the step's kind on the wire.
 using ContainerSteps =
     StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenDevice, CreateUserNamespace,
-             CreateTimeNamespace, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname,
+             CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname,
              SetDomainname, SetPropagation, MountRoot, Mount, Bind, CreateDevice, BindDevice, CreateSymlink, OpenConsole,
              SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly, MakeReadonly, MaskPath, RunHook, SetRlimit,
              SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy, SetProcessLabel, SetUmask, ChangeDirectory,

@@ -51,7 +51,10 @@ void compare(const std::string& file, const std::string& text) {
   const std::filesystem::path path = kFolder / file;
   if (wants_update()) std::ofstream(path, std::ios::binary) << text;
   INFO(path.string());
-  if (!std::filesystem::exists(path)) return FAIL_CHECK("no such golden file");
+  if (!std::filesystem::exists(path)) {
+    FAIL_CHECK("no such golden file");
+    return;
+  }
   CHECK(difference(text, test::slurp(path)) == "");
 }
 

@@ -107,7 +107,7 @@ TEST_CASE("codec: flipped bytes are another plan or an error", "[plan]") {
   int decoded = 0, refused = 0;
   for (int round = 0; round < 2000; ++round) {
     Bytes bytes = whole;
-    for (unsigned flips = 1 + random() % 3; flips > 0; --flips)
+    for (auto flips = 1 + random() % 3; flips > 0; --flips)
       bytes[random() % bytes.size()] = static_cast<unsigned char>(random());
     (survives(bytes) ? decoded : refused) += 1;
   }
