@@ -63,4 +63,7 @@ void signal_all(int dir_fd, int signal);
 void remove(const std::string& mount, const std::string& path, unsigned existing,
             Timeout timeout = kDefaultTimeout);
 
+// As remove(), without waiting: false when something is left in it.
+[[nodiscard]] bool try_remove(const std::string& mount, const std::string& path, unsigned existing);
+
 }  // namespace wherry::cgroup

@@ -189,10 +189,13 @@ Created create(const std::string& mount, const std::string& path) {
   return {std::move(*dir), depth};
 }
 
-void remove(const std::string& mount, const std::string& path, unsigned existing, Timeout timeout) {
+namespace {
+
+// False when the cgroup is busy and `wait` is not given.
+bool remove_leaf_and_parents(const std::string& mount, const std::string& path, unsigned existing, const Timeout* wait) {
   const std::vector<std::string> parts = checked_components("remove", path);
   const std::size_t depth = parts.size();
-  if (existing >= depth) return;
+  if (existing >= depth) return true;
   const std::string full = joined(mount, parts, depth);
   const auto parent = open_plain(joined(mount, parts, depth - 1), os::kPath);
   if (!parent && parent.error() != ENOENT) throw failure("open the parent of", full, parent.error());
@@ -200,12 +203,24 @@ void remove(const std::string& mount, const std::string& path, unsigned existing
     const char* name = parts.back().c_str();
     const auto removed = os::unlinkat(parent.value().get(), name, kRemoveDirectory);
     if (!removed && removed.error() == EBUSY) {
-      remove_busy(parent.value().get(), name, full, Deadline(timeout));
+      if (wait == nullptr) return false;
+      remove_busy(parent.value().get(), name, full, Deadline(*wait));
     } else if (!removed && removed.error() != ENOENT) {
       throw failure("remove", full, removed.error());
     }
   }
   remove_parents(mount, parts, existing, depth - 1);
+  return true;
+}
+
+}  // namespace
+
+void remove(const std::string& mount, const std::string& path, unsigned existing, Timeout timeout) {
+  (void)remove_leaf_and_parents(mount, path, existing, &timeout);  // it waits, or throws
+}
+
+bool try_remove(const std::string& mount, const std::string& path, unsigned existing) {
+  return remove_leaf_and_parents(mount, path, existing, nullptr);
 }
 
 }  // namespace wherry::cgroup

@@ -47,14 +47,11 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
   record.id = options.id;
   record.bundle = facts.bundle;
   record.rootfs = facts.rootfs;
-  record.created = now();
-  record.boot_id = boot_id();
   record.oci_version = spec.oci_version;
   record.owner = std::to_string(::geteuid());
   record.cgroup_manager = facts.cgroup_manager == plan::CgroupManager::kDisabled ? "disabled" : "cgroupfs";
   record.cgroup_root = facts.cgroup_mount;
   record.cgroup_path = facts.cgroup_path;
-  record.cgroup_existing = existing_parents(facts);
   record.no_new_keyring = options.no_new_keyring;
   record.creating = true;
   record.poststop_hooks = !spec.hooks.poststop.empty();
@@ -131,6 +128,9 @@ class Creation {
     launch_.on_pid1(std::move(when_pid1_is_known));
     return launch_.play([&] {
       directory_.emplace(StateDirectory::create(root_, options_.id));
+      record_.created = now();
+      record_.boot_id = boot_id();
+      record_.cgroup_existing = existing_parents(facts_);
       directory_->write_record(record_);  // names each resource before it is made
       directory_->create_file(kConfigFile, bundle_.text);
       directory_->create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});

@@ -52,9 +52,9 @@ void identify(oci::Record& record, pid_t pid, int pidfd) {
 }
 
 os::Fd open_process(const oci::Record& record) {
-  if (record.pid <= 0 || record.boot_id != boot_id()) return {};
+  if (record.pid <= 0) return {};
   auto pidfd = os::pidfd_open(record.pid);
-  if (!pidfd) return {};
+  if (!pidfd || record.boot_id != boot_id()) return {};
   const bool same = record.pidfd_inode != 0 ? inode_of(pidfd->get()) == record.pidfd_inode
                                             : start_time_of(record.pid) == record.pid_start_time;
   return same && !has_ended(pidfd->get()) ? std::move(*pidfd) : os::Fd{};

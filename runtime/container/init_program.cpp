@@ -47,18 +47,18 @@ os::Fd must(os::Result<os::Fd> made, const char* what) {
 InitProgram::InitProgram(unsigned preserve_fds)
     : preserve_fds_(open_ones(preserve_fds)),
       page_(must(os::memfd_create("wherry-plan", 0), "make the plan's memory")),
-      image_(must(os::sealed_memory("wherry-init", image_text(), true), "make wherry-init's memory")),
       page_number_(page_.get()) {
   int ends[2];
   if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made) throw Error("make a socket pair").because(made.error());
   channel_.reset(ends[0]);
   their_channel_.reset(ends[1]);
-  spawning_.emplace(program(image_.get()));
+  os::Program from_memory = program();
+  from_memory.image = image_text();
+  spawning_.emplace(std::move(from_memory));
 }
 
-os::Program InitProgram::program(int executable) const {
+os::Program InitProgram::program() const {
   os::Program program;
-  program.executable = executable;
   program.args = {"wherry-init", std::to_string(their_channel_.get()), std::to_string(page_number_)};
   program.kept = {their_channel_.get(), page_number_};
   program.first_closed = 3 + preserve_fds_;
@@ -68,10 +68,13 @@ os::Program InitProgram::program(int executable) const {
 os::Child InitProgram::finish() {
   auto child = spawning_->finish();
   if (!child && (child.error() == EACCES || child.error() == EPERM)) {
-    if (auto installed = open_installed()) child = os::spawn(program(installed->get()));
+    if (auto installed = open_installed()) {
+      os::Program from_file = program();
+      from_file.executable = installed->get();
+      child = os::spawn(from_file);
+    }
   }
   their_channel_.reset();  // from here on the channel's end is init's end
-  image_.reset();
   if (child) return std::move(*child);
   throw Error("start wherry-init").because(child.error())
       .remedy("set the sysctl vm.memfd_noexec to 0 or 1, or install " + std::string(kInstalled));

@@ -22,10 +22,10 @@ class InitProgram {
   [[nodiscard]] os::Fd take_page() noexcept { return std::move(page_); }
 
  private:
-  [[nodiscard]] os::Program program(int executable) const;
+  [[nodiscard]] os::Program program() const;
 
   unsigned preserve_fds_;
-  os::Fd channel_, their_channel_, page_, image_;
+  os::Fd channel_, their_channel_, page_;
   int page_number_ = -1;
   std::optional<os::Spawning> spawning_;
 };

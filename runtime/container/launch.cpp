@@ -159,8 +159,8 @@ void Launch::execute(const plan::CreateCgroup& step) {
 }
 
 void Launch::execute(const plan::SetLimits& step) {
-  cgroup::enable_controllers(cgroup_.get(), cgroup_mount_, cgroup_path_, step.limits);
-  cgroup::apply(cgroup_.get(), step.limits);
+  cgroup::enable_controllers(cgroup_.get(), cgroup_mount_, cgroup_path_, *step.limits);
+  cgroup::apply(cgroup_.get(), *step.limits);
 }
 
 void Launch::execute(const plan::AttachDeviceFilter& step) {

@@ -32,6 +32,9 @@ void wait_for_death(int pidfd) {
 void undo(const oci::Record& record) { undo(record, open_process(record), open_cgroup(record)); }
 
 void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
+  // The usual end: everything in it has ended already.
+  const bool gone = !process && cgroup && cgroup::try_remove(record.cgroup_root, record.cgroup_path, record.cgroup_existing);
+  if (gone) return;
   if (cgroup) cgroup::kill(cgroup.get());
   if (process) {
     (void)os::pidfd_send_signal(process.get(), SIGKILL);  // ESRCH: it has just ended

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/spawn.hpp"
 
+#include "os/files.hpp"
+
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -46,8 +48,12 @@ int exec_program(const Program& program, char* const* args, char* const* env) no
   Status status = arrange_descriptors(program);
   if (status && program.own_group) status = status_of(raw_syscall(__NR_setpgid, 0, 0));
   if (!status) return status.error();
-  const bool by_fd = program.executable >= 0;
-  return status_of(raw_syscall(__NR_execveat, by_fd ? program.executable : kAtFdcwd,
+  Result<Fd> image;
+  if (!program.image.empty()) image = sealed_memory("wherry-init", program.image, true);
+  if (!image) return image.error();
+  const int executable = *image ? image->get() : program.executable;
+  const bool by_fd = executable >= 0;
+  return status_of(raw_syscall(__NR_execveat, by_fd ? executable : kAtFdcwd,
                                address(by_fd ? "" : program.path.c_str()), address(args), address(env),
                                by_fd ? kAtEmptyPath : 0)).error();
 }

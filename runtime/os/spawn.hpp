@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "os/core/calls.hpp"
@@ -12,7 +13,8 @@
 namespace wherry::os {
 
 struct Program {
-  int executable = -1;  // execveat(2) of this descriptor when >= 0, else of `path`
+  std::string_view image;  // a whole program, run from a sealed memfd; empty: `executable` or `path`
+  int executable = -1;     // execveat(2) of this descriptor when >= 0, else of `path`
   std::string path;
   std::vector<std::string> args;
   std::vector<std::string> env;

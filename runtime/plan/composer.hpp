@@ -14,7 +14,7 @@ namespace wherry::plan {
 
 class Composer {
  public:
-  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) { plan.steps.reserve(96); }
+  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) { plan.steps.reserve(72); }
 
   template <class S>
   void host(S step, std::string origin = {}) {

@@ -3,7 +3,9 @@
 // they never reach wherry-init.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "plan/limits.hpp"
@@ -28,8 +30,33 @@ struct CreateCgroup {
   }
 };
 
+// A value that is kept elsewhere: so that one large verb does not make all steps large.
+template <class T>
+class Indirect {
+ public:
+  Indirect() : value_(std::make_unique<T>()) {}
+  Indirect(T value) : value_(std::make_unique<T>(std::move(value))) {}  // NOLINT: it is its value
+  Indirect(const Indirect& other) : value_(std::make_unique<T>(*other)) {}
+  Indirect(Indirect&& other) noexcept = default;
+  Indirect& operator=(Indirect other) noexcept {
+    value_.swap(other.value_);
+    return *this;
+  }
+  ~Indirect() = default;
+  [[nodiscard]] T& operator*() noexcept { return *value_; }
+  [[nodiscard]] const T& operator*() const noexcept { return *value_; }
+  bool operator==(const Indirect& other) const { return *value_ == *other.value_; }
+  template <class Self, class V>
+  static void fields(Self& s, V&& v) {
+    T::fields(*s, v);
+  }
+
+ private:
+  std::unique_ptr<T> value_;
+};
+
 struct SetLimits {
-  Limits limits;
+  Indirect<Limits> limits;
   bool operator==(const SetLimits&) const = default;
   WHERRY_STEP("set-limits", "linux.resources, in force before the program runs") { v("limits", s.limits); }
 };

@@ -7,6 +7,7 @@ namespace wherry::os {
 template <class T>
 class [[nodiscard]] Result {
  public:
+  constexpr Result() noexcept = default;
   constexpr Result(T value) noexcept : value_(static_cast<T&&>(value)) {}  // NOLINT: a value is a success
   static constexpr Result failure(int number) noexcept {
     Result result{T{}};
@@ -22,7 +23,7 @@ class [[nodiscard]] Result {
   constexpr const T* operator->() const noexcept { return &value_; }
 
  private:
-  T value_;
+  T value_{};
   int error_ = 0;
 };
 
