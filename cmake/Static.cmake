@@ -4,6 +4,12 @@
 
 add_library(wherry_link INTERFACE)
 target_link_options(wherry_link INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+# DT_RELR: the executable relocates itself at each start, and reads a tenth of the table for it.
+include(CheckLinkerFlag)
+check_linker_flag(CXX -Wl,-z,pack-relative-relocs WHERRY_HAS_RELR)
+if(WHERRY_HAS_RELR)
+  target_link_options(wherry_link INTERFACE -Wl,-z,pack-relative-relocs)
+endif()
 if(WHERRY_STATIC AND NOT WHERRY_SANITIZE AND NOT WHERRY_FUZZ)
   target_link_options(wherry_link INTERFACE $<$<CONFIG:Release>:-static-pie>)
 endif()

@@ -44,6 +44,7 @@ void compile_exec_entry(Composer& out, const oci::Process& process) {
 
 Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts) {
   Composer out(spec, facts);
+  refuse_unsupported(process);
   compile_exec_entry(out, process);
   if (out.has(NamespaceType::kUser)) out.pid1(BecomeRoot<Owned>{});
   out.pid1(StartSession<Owned>{});
@@ -52,6 +53,7 @@ Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Fact
   if (process.terminal) {
     OpenConsole<Owned> step;
     if (process.console_size) step.rows = process.console_size->height, step.columns = process.console_size->width;
+    step.plain_newlines = facts.keeps_terminal;
     out.pid1(step, "/terminal");
   }
   compile_process(out, process, "");

@@ -66,6 +66,10 @@ class Composer {
 // "/mounts/3"
 [[nodiscard]] std::string pointer(const std::string& base, std::size_t index);
 
+// compile_refusals.cpp
+void refuse_unsupported(const oci::Spec& spec);
+void refuse_unsupported(const oci::Process& process);
+
 // compile_entry.cpp
 void compile_early_sources(Composer& out);
 void compile_entry(Composer& out);
