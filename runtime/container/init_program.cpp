@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <csignal>
+
 #include "init/image.hpp"
 #include "os/files.hpp"
 #include "wherry/error.hpp"
@@ -57,6 +59,24 @@ InitProgram::InitProgram(unsigned preserve_fds)
   spawning_.emplace(std::move(from_memory));
 }
 
+InitProgram::InitProgram(InitProgram&& other) noexcept
+    : preserve_fds_(other.preserve_fds_),
+      channel_(std::move(other.channel_)),
+      their_channel_(std::move(other.their_channel_)),
+      page_(std::move(other.page_)),
+      page_number_(other.page_number_),
+      spawning_(std::move(other.spawning_)) {
+  other.spawning_.reset();
+}
+
+InitProgram::~InitProgram() {
+  if (!spawning_) return;
+  const auto child = spawning_->finish();
+  if (!child) return;
+  (void)os::pidfd_send_signal(child.value().pidfd.get(), SIGKILL);  // it had nothing to do yet
+  (void)os::reap(child.value().pidfd.get());
+}
+
 os::Program InitProgram::program() const {
   os::Program program;
   program.args = {"wherry-init", std::to_string(their_channel_.get()), std::to_string(page_number_)};
@@ -67,6 +87,7 @@ os::Program InitProgram::program() const {
 
 os::Child InitProgram::finish() {
   auto child = spawning_->finish();
+  spawning_.reset();
   if (!child && (child.error() == EACCES || child.error() == EPERM)) {
     if (auto installed = open_installed()) {
       os::Program from_file = program();

@@ -15,6 +15,10 @@ class InitProgram {
   // Does not wait for the exec: the caller goes on to read the config meanwhile. Of the caller's descriptors it gets
   // 0, 1, 2, those below 3 + preserve_fds, and its own two.
   explicit InitProgram(unsigned preserve_fds);
+  // One that has got no plan ends and is reaped.
+  ~InitProgram();
+  InitProgram(InitProgram&& other) noexcept;
+  InitProgram& operator=(InitProgram&&) = delete;
 
   // Throws when the program could not be executed.
   [[nodiscard]] os::Child finish();
