@@ -79,7 +79,8 @@ struct ExecOptions {
 struct Process {
   pid_t pid = 0;
   os::Fd pidfd;       // poll, pidfd_send_signal
-  os::Fd console;     // pty master, when the caller keeps the terminal
+  os::Fd notify;      // what the container says by sd_notify(3), if CreateOptions::notify_socket was set; see below
+  os::Fd console;     // pty master, when the caller keeps the terminal; without ONLCR from its first byte on
   std::string trace;  // Chrome trace-event JSON, when it was asked for
 };
 
@@ -88,9 +89,15 @@ struct Process {
 
 // runtime.md "Operations". create leaves the program waiting for start.
 [[nodiscard]] Process create(const Settings& settings, const CreateOptions& options);
-void start(const Settings& settings, const std::string& id);
-// create and start in one. The container stays until remove().
+// `notify_socket`: the caller's $NOTIFY_SOCKET. If create had one as well, start returns when the container has said
+// READY=1 and `notify_socket` knows it, with MAINPID, or when the container has ended.
+void start(const Settings& settings, const std::string& id, const std::string& notify_socket = {});
+// create and start in one. The container stays until remove(). With a notify_socket: when detached, waits as start does;
+// else the caller polls Process::notify and calls forward_readiness().
 [[nodiscard]] Process run(const Settings& settings, const CreateOptions& options);
+// Takes one datagram from Process::notify, and tells `notify_socket` READY=1 and MAINPID if it says so: then true, and
+// Process::notify is to be closed, lest the container waits for somebody to read on. Does not block for the container.
+[[nodiscard]] bool forward_readiness(const Process& process, const std::string& notify_socket, pid_t main_pid);
 [[nodiscard]] Process exec(const Settings& settings, const ExecOptions& options);
 // `signal`: 1 to 64. `all`: every process of the cgroup; also for a stopped container whose cgroup is still there.
 void kill(const Settings& settings, const std::string& id, int signal, bool all);

@@ -8,7 +8,7 @@
 namespace wherry::cli {
 
 void declare_create_options(Arguments& arguments, CreateOptions& options) {
-  options.bundle = ".";
+  options.bundle = std::string(".");  // GCC 12 warns of the assignment of a literal
   arguments.text("-b,--bundle", options.bundle, "Directory of the bundle [.]");
   arguments.text("-f,--config", options.config_name, "Name of the configuration in the bundle [config.json]");
   arguments.text("--console-socket", options.console_socket,
@@ -21,8 +21,13 @@ void declare_create_options(Arguments& arguments, CreateOptions& options) {
   arguments.number("--preserve-fds", options.preserve_fds, "Pass N more descriptors, from 3 on");
 }
 
+std::string notify_socket() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  return path == nullptr ? "" : path;
+}
+
 void take_environment(CreateOptions& options) {
-  if (const char* notify = std::getenv("NOTIFY_SOCKET")) options.notify_socket = notify;
+  options.notify_socket = notify_socket();
   const char* count = std::getenv("LISTEN_FDS");
   const char* pid = std::getenv("LISTEN_PID");
   if (count == nullptr || pid == nullptr || pid != std::to_string(getpid())) return;

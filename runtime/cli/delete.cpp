@@ -1,29 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <regex.h>
-
-#include <memory>
-
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
-#include "wherry/error.hpp"
+#include "cli/matching.hpp"
 
 namespace wherry::cli {
-namespace {
-
-// Ids that a POSIX extended regular expression matches anywhere.
-Words matching_ids(const Settings& settings, const std::string& expression) {
-  regex_t compiled;
-  if (regcomp(&compiled, expression.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
-    throw Error("delete: \"" + expression + "\" is no regular expression");
-  const std::unique_ptr<regex_t, decltype(&regfree)> owner(&compiled, regfree);
-  Words ids;
-  for (const ContainerState& state : list(settings)) {
-    if (regexec(&compiled, state.id.c_str(), 0, nullptr, 0) == 0) ids.push_back(state.id);
-  }
-  return ids;
-}
-
-}  // namespace
 
 int delete_command(const Invocation& invocation) {
   bool force = false, regex = false;
@@ -32,10 +12,11 @@ int delete_command(const Invocation& invocation) {
   arguments.flag("--regex", regex, "ID is a regular expression: delete every container that matches");
   if (!arguments.parse(invocation.words, 1, 1)) return 0;
   const Settings settings = make_settings(invocation.globals);
-  for (const std::string& id :
-       regex ? matching_ids(settings, arguments.operands()[0]) : arguments.operands()) {
+  const auto delete_one = [&](const std::string& id) {
     for (const std::string& warning : remove(settings, id, force)) invocation.log.warning(warning);
-  }
+  };
+  const std::string& wanted = arguments.operands()[0];
+  regex ? for_each_matching(settings, invocation, wanted, delete_one) : delete_one(wanted);
   return 0;
 }
 

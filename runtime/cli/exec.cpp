@@ -47,8 +47,8 @@ int exec_command(const Invocation& invocation) {
 
   const Settings settings = make_settings(invocation.globals);
   const BlockedSignals blocked(!options.detach);
-  const Process process = exec(settings, options);
-  return options.detach ? 0 : attend(process);
+  Process process = exec(settings, options);
+  return options.detach ? 0 : attend(process, "", invocation.log);
 }
 
 }  // namespace wherry::cli

@@ -33,24 +33,31 @@ bool ends_programs(int signal) {
 
 class Attendance {
  public:
-  explicit Attendance(const Process& process) : process_(process), signals_(open_signals()) {
+  Attendance(Process& process, const std::string& notify_socket, Log& log)
+      : process_(process), notify_socket_(notify_socket), log_(log), signals_(open_signals()) {
     if (process.console) terminal_.emplace(process.console.get());
   }
 
   void run() {
     while (!ended_ || (terminal_ && !abandoned_ && terminal_->finish())) wait_once();
+    // Its last words may have been that it is ready. More than this wait for nobody: net.unix.max_dgram_qlen.
+    for (int i = 0; i < kMostLastWords && process_.notify; ++i) take_notice();
   }
 
  private:
   void wait_once() {
-    os::pollfd fds[2]{{signals_.get(), os::kPollIn, 0}, {ended_ ? -1 : process_.pidfd.get(), os::kPollIn, 0}};
-    os::pollfd all[2 + Terminal::kStreams]{fds[0], fds[1], {-1, 0, 0}, {-1, 0, 0}, {-1, 0, 0}};
+    os::pollfd all[kOwn + Terminal::kStreams]{{signals_.get(), os::kPollIn, 0},
+                                              {ended_ ? -1 : process_.pidfd.get(), os::kPollIn, 0},
+                                              {process_.notify.get(), os::kPollIn, 0},
+                                              {-1, 0, 0},
+                                              {-1, 0, 0},
+                                              {-1, 0, 0}};
     os::pollfd streams[Terminal::kStreams]{};
     if (terminal_) terminal_->wishes(streams);
-    for (unsigned i = 0; terminal_ && i < Terminal::kStreams; ++i) all[2 + i] = streams[i];
+    for (unsigned i = 0; terminal_ && i < Terminal::kStreams; ++i) all[kOwn + i] = streams[i];
 
     const bool pausing = terminal_ && terminal_->hung_up();
-    const auto ready = os::poll(all, 2 + Terminal::kStreams, pausing ? kHangUpPauseMs : -1);
+    const auto ready = os::poll(all, kOwn + Terminal::kStreams, pausing ? kHangUpPauseMs : -1);
     if (!ready) {
       if (ready.error() == EINTR) return;
       throw Error("poll").because(ready.error());
@@ -58,8 +65,21 @@ class Attendance {
     if (pausing) terminal_->retry();
     if (all[0].revents != 0) take_signals();
     if (all[1].revents != 0) ended_ = true;
-    for (unsigned i = 0; i < Terminal::kStreams; ++i) streams[i] = all[2 + i];
+    if (all[2].revents != 0) take_notice();
+    for (unsigned i = 0; i < Terminal::kStreams; ++i) streams[i] = all[kOwn + i];
     if (terminal_) terminal_->step(streams);
+  }
+
+  // As with runc, the service manager's main process stays this one: it waits for the container and reports
+  // its end.
+  void take_notice() {
+    bool done = true;
+    try {
+      done = forward_readiness(process_, notify_socket_, getpid());
+    } catch (const Error& error) {
+      log_.warning(error.message());
+    }
+    if (done) process_.notify.reset();
   }
 
   void take_signals() {
@@ -78,7 +98,12 @@ class Attendance {
     (void)os::pidfd_send_signal(process_.pidfd.get(), signal);  // ESRCH: it ended, which poll(2) says next
   }
 
-  const Process& process_;
+  static constexpr unsigned kOwn = 3;  // signals, the process, its notices
+  static constexpr int kMostLastWords = 16;
+
+  Process& process_;
+  const std::string& notify_socket_;
+  Log& log_;
   os::Fd signals_;
   std::optional<Terminal> terminal_;
   bool ended_ = false;
@@ -97,8 +122,8 @@ BlockedSignals::~BlockedSignals() {
   if (wanted_) (void)sigprocmask(SIG_SETMASK, &before_, nullptr);  // a mask that was valid before
 }
 
-int attend(const Process& process) {
-  Attendance(process).run();
+int attend(Process& process, const std::string& notify_socket, Log& log) {
+  Attendance(process, notify_socket, log).run();
   return wait_for(process);
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <csignal>
+#include <string>
 
+#include "cli/log.hpp"
 #include "wherry/wherry.hpp"
 
 namespace wherry::cli {
@@ -23,7 +25,8 @@ class BlockedSignals {
 };
 
 // Passes signals on (not SIGCHLD and SIGURG), and what goes over the terminal if the process has one, until
-// it ends; the rest of its output is read first. The exit status, or 128 + signal. Wants blocked signals.
-[[nodiscard]] int attend(const Process& process);
+// it ends; the rest of its output is read first. What it says by sd_notify(3) goes to `notify_socket`, until it
+// is ready. The exit status, or 128 + signal. Wants blocked signals.
+[[nodiscard]] int attend(Process& process, const std::string& notify_socket, Log& log);
 
 }  // namespace wherry::cli

@@ -17,11 +17,11 @@ void write_trace(const std::string& file, const std::string& trace, Log& log) {
   if (fault != 0) log.warning("write trace " + file + ": " + errno_name(fault));
 }
 
-int wait_and_remove(const Settings& settings, const std::string& id, const Process& process, bool keep,
+int wait_and_remove(const Settings& settings, const CreateOptions& options, Process& process, bool keep,
                     Log& log) {
-  const int status = attend(process);
+  const int status = attend(process, options.notify_socket, log);
   if (keep) return status;
-  for (const std::string& warning : remove(settings, id, true)) log.warning(warning);
+  for (const std::string& warning : remove(settings, options.id, true)) log.warning(warning);
   return status;
 }
 
@@ -45,9 +45,9 @@ int run_command(const Invocation& invocation) {
 
   const Settings settings = make_settings(invocation.globals);
   const BlockedSignals blocked(!options.detach);
-  const Process process = run(settings, options);
+  Process process = run(settings, options);
   write_trace(trace, process.trace, invocation.log);
-  return options.detach ? 0 : wait_and_remove(settings, options.id, process, keep, invocation.log);
+  return options.detach ? 0 : wait_and_remove(settings, options, process, keep, invocation.log);
 }
 
 }  // namespace wherry::cli

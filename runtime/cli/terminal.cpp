@@ -13,14 +13,6 @@ namespace {
 // pipe(7): a pipe that polls writable takes this much without blocking.
 constexpr std::size_t kPipeBuf = 4096;
 
-// The pty's line discipline would turn every newline into two bytes, and so spoil output that goes to a file.
-void clear_newline_translation(int master) noexcept {
-  termios settings{};
-  if (tcgetattr(master, &settings) != 0) return;
-  settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
-  (void)tcsetattr(master, TCSANOW, &settings);  // output is still readable if it fails
-}
-
 bool again(int fault) { return fault == EAGAIN || fault == EINTR; }
 
 }  // namespace
@@ -64,7 +56,6 @@ Terminal::Terminal(int master) noexcept : master_(master), raw_(0) {
   const auto flags = os::fcntl(master, F_GETFL);
   if (flags)
     (void)os::fcntl(master, F_SETFL, flags.value() | O_NONBLOCK);  // poll(2) comes before each call anyway
-  clear_newline_translation(master);
   resize();
 }
 

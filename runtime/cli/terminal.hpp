@@ -13,7 +13,7 @@
 namespace wherry::cli {
 
 // The caller's terminal passes every key on as it is while this lives. Output processing stays, because the
-// pty's own translation of newlines is switched off.
+// library has switched off the pty's own translation of newlines.
 class RawMode {
  public:
   explicit RawMode(int terminal) noexcept;  // does nothing for what is no terminal

@@ -9,6 +9,7 @@
 #include "cgroup/cgroupfs.hpp"
 #include "container/facts.hpp"
 #include "container/identity.hpp"
+#include "container/notify.hpp"
 #include "container/saved.hpp"
 #include "container/undo.hpp"
 #include "oci/reader.hpp"
@@ -110,7 +111,10 @@ class Creation {
   // run: the same channel starts the program.
   Process start() {
     if (nothing_stands_between()) return start_straight();
-    (void)set_up([this] { record_pid(); });
+    (void)set_up([this] {
+      open_notify_socket();
+      record_pid();
+    });
     hand_out_console();
     (void)launch_.play([this] {
       record_.creating = false;
@@ -126,7 +130,7 @@ class Creation {
     const std::vector<unsigned char> encoded = plan::encode(plan_);
     launch_.load(std::move(init_), encoded, options_.trace);
     launch_.on_pid1(std::move(when_pid1_is_known));
-    return launch_.play([&] {
+    const auto describe_it = [&] {
       directory_.emplace(StateDirectory::create(root_, options_.id));
       record_.created = now();
       record_.boot_id = boot_id();
@@ -134,7 +138,16 @@ class Creation {
       directory_->write_record(record_);  // names each resource before it is made
       directory_->create_file(kConfigFile, bundle_.text);
       directory_->create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
-    });
+    };
+    if (options_.notify_socket.empty()) return launch_.play(describe_it);
+    describe_it();
+    make_notify_directory(*directory_);  // one of the first things that init opens
+    return launch_.play();
+  }
+
+  // For run alone: start binds a socket of its own.
+  void open_notify_socket() {
+    if (!options_.notify_socket.empty()) notify_ = bind_notify_socket(*directory_);
   }
 
   void record_pid() {
@@ -154,6 +167,7 @@ class Creation {
 
   Process start_straight() {
     (void)set_up([this] {
+      open_notify_socket();
       record_.creating = false;
       record_pid();
       launch_.start_early();
@@ -179,6 +193,7 @@ class Creation {
     Process process;
     process.pid = launch_.pid();
     process.pidfd = launch_.take_pidfd();
+    process.notify = std::move(notify_);
     process.console = std::move(console_);
     if (options_.trace) process.trace = plan::trace_json(plan_, launch_.timings());
     kept_ = true;
@@ -206,7 +221,7 @@ class Creation {
   const std::string& root_;
   std::optional<StateDirectory> directory_;
   Launch launch_;
-  os::Fd console_;
+  os::Fd notify_, console_;
   bool kept_ = false;
 };
 
@@ -248,8 +263,14 @@ Process create(const Settings& settings, const CreateOptions& options) {
 }
 
 Process run(const Settings& settings, const CreateOptions& options) {
-  container::Creation creation(settings, options);
-  return creation.start();
+  const bool waits = options.detach && !options.notify_socket.empty();
+  if (waits) container::check_notify_socket(options.notify_socket);
+  Process process = container::Creation(settings, options).start();  // its lock is free again
+  if (waits) {
+    container::wait_until_ready(process.notify.get(), process.pidfd.get(), process.pid, options.notify_socket);
+    process.notify.reset();
+  }
+  return process;
 }
 
 }  // namespace wherry

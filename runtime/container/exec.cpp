@@ -86,6 +86,7 @@ plan::Facts facts_for(const Container& found, const ExecOptions& options, const 
   facts.bundle = found.record.bundle;
   facts.rootfs = found.record.rootfs;
   facts.no_new_keyring = found.record.no_new_keyring;
+  facts.keeps_terminal = !options.detach && options.console_socket.empty();
   facts.preserve_fds = options.preserve_fds;
   if (found.record.cgroup_manager == "disabled") facts.cgroup_manager = plan::CgroupManager::kDisabled;
   return facts;

@@ -8,6 +8,7 @@
 #include <climits>
 
 #include "cgroup/location.hpp"
+#include "container/store.hpp"
 #include "os/core/calls.hpp"
 
 namespace wherry::container {
@@ -97,6 +98,9 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
   }
   facts.no_pivot = options.no_pivot;
   facts.no_new_keyring = options.no_new_keyring;
+  facts.keeps_terminal = !options.detach && options.console_socket.empty();
+  if (!options.notify_socket.empty())
+    facts.notify_socket = absolute_path(settings.root) + "/" + options.id + "/" + kNotifyDirectory;
   facts.listen_fds = options.listen_fds;
   facts.preserve_fds = options.preserve_fds + options.listen_fds;
   refuse_host_sysctls(spec);

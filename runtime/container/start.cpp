@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "container/launch.hpp"
+#include "container/notify.hpp"
 #include "container/saved.hpp"
 #include "container/status.hpp"
 #include "container/undo.hpp"
@@ -30,13 +31,18 @@ void take_away(const Container& found) noexcept {
   }
 }
 
-}  // namespace
+// What is left to be waited for, without the lock.
+struct Started {
+  pid_t pid;
+  os::Fd process, notify;
+};
 
-void start(const Settings& settings, const std::string& id) {
+Started start_program(const Settings& settings, const std::string& id, bool notifies) {
   container::StateDirectory directory = container::StateDirectory::open(settings.root, id);
   directory.lock();
-  const Container found = container::load(std::move(directory));
+  Container found = container::load(std::move(directory));
   if (!container::can_start(found.status)) throw refusal(found);
+  os::Fd notify = notifies ? container::bind_notify_socket(found.directory) : os::Fd{};
   const plan::Plan plan = container::read_saved_plan(found.directory);
   container::Launch launch(plan, "config.json", container::hook_state(found.record, "created"));
   auto channel = os::connect_at(found.directory.fd(), container::kStartSocket, os::kSockSeqpacket);
@@ -49,6 +55,16 @@ void start(const Settings& settings, const std::string& id) {
     if (launch.failed_in_hook()) take_away(found);
     throw;
   }
+  return {found.record.pid, std::move(found.process), std::move(notify)};
+}
+
+}  // namespace
+
+void start(const Settings& settings, const std::string& id, const std::string& notify_socket) {
+  if (!notify_socket.empty()) container::check_notify_socket(notify_socket);
+  const Started started = start_program(settings, id, !notify_socket.empty());
+  if (started.notify)
+    container::wait_until_ready(started.notify.get(), started.process.get(), started.pid, notify_socket);
 }
 
 }  // namespace wherry

@@ -40,6 +40,26 @@ os::Result<os::Fd> open_directory(int dir, const char* name) {
   return os::openat(dir, name, os::kRdOnly | os::kDirectory | os::kNoFollow);
 }
 
+constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
+constexpr unsigned kDeepestTree = 256;
+
+// Follows no link: a container without a user namespace may have made the contents.
+os::Status remove_tree(int parent, const char* name, unsigned depth = 0) {
+  if (const auto removed = os::unlinkat(parent, name, 0); removed || removed.error() != EISDIR) return removed;
+  auto dir = open_directory(parent, name);
+  if (!dir) return os::Status(dir.error());
+  if (depth == kDeepestTree) return os::Status(ELOOP);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(dir->get()), ::closedir);
+  if (!entries) return os::Status(errno);
+  const int number = dir->release();  // closedir(3) closes it
+  while (const dirent* entry = ::readdir(entries.get())) {
+    const std::string_view child = entry->d_name;
+    if (child == "." || child == "..") continue;
+    if (auto removed = remove_tree(number, entry->d_name, depth + 1); !removed) return removed;
+  }
+  return os::unlinkat(parent, name, kRemoveDirectory);
+}
+
 }  // namespace
 
 void check_id(const std::string& id) {
@@ -123,7 +143,10 @@ void StateDirectory::unlink(const char* name) const {
 }
 
 void StateDirectory::remove() const {
-  constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
+  for (const char* name : {kNotifyDirectory, kNewNotifySocket}) {
+    const auto removed = remove_tree(dir_.get(), name);
+    if (!removed && removed.error() != ENOENT) throw Error("remove " + path(name)).because(removed.error());
+  }
   for (const char* name : {kStartSocket, kPlanFile, kConfigFile, "state.json.tmp", kStateFile}) unlink(name);
   const auto removed = os::unlinkat(os::kAtFdcwd, path().c_str(), kRemoveDirectory);
   if (!removed && removed.error() != ENOENT) throw Error("remove " + path()).because(removed.error());

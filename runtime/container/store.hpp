@@ -4,6 +4,7 @@
 //   config.json   a copy: the bundle's may change after create (runtime.md "Operations", create)
 //   plan.bin      plan::encode
 //   start.sock    pid 1 listens here while the container is created
+//   notify/       if the caller has a $NOTIFY_SOCKET: the container's own /run/notify (container/notify.hpp)
 // A missing start.sock means that start has been called.
 #pragma once
 
@@ -20,6 +21,8 @@ inline constexpr const char* kStateFile = "state.json";
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kPlanFile = "plan.bin";
 inline constexpr const char* kStartSocket = "start.sock";
+inline constexpr const char* kNotifyDirectory = "notify";
+inline constexpr const char* kNewNotifySocket = "notify.sock.new";  // until it is complete
 
 // Throws Error for anything that is no container id: [A-Za-z0-9_+.-], 1 to 1024 bytes, not "." or "..", no leading
 // dash (security.md: ids end up in paths).

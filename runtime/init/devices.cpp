@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device nodes, links and the console below /dev.
 #include <asm/ioctls.h>
+#include <asm/termbits.h>
 
 #include "init/channel.hpp"
 #include "init/execute.hpp"
@@ -74,6 +75,15 @@ Outcome bind_console(Context& context, int terminal) noexcept {
                     Detail::kMountAttach);
 }
 
+// Before anything is written to it, or the first lines would end in two bytes.
+os::Status leave_newlines_alone(int terminal) noexcept {
+  termios settings{};
+  if (auto got = os::ioctl(terminal, TCGETS, &settings); !got) return os::Status(got.error());
+  settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+  const auto set = os::ioctl(terminal, TCSETS, &settings);
+  return set ? os::Status() : os::Status(set.error());
+}
+
 // setsid(2) has been called: TIOCSCTTY gives this session its terminal.
 Outcome become_terminal(int terminal) noexcept {
   if (auto owned = os::ioctl(terminal, TIOCSCTTY, 0L); !owned) return outcome_of(owned);
@@ -133,6 +143,9 @@ Outcome execute(const plan::OpenConsole<Wired>& step, Context& context) noexcept
   if (step.rows != 0 || step.columns != 0) {
     WindowSize size{static_cast<unsigned short>(step.rows), static_cast<unsigned short>(step.columns), 0, 0};
     if (auto status = os::ioctl(terminal->get(), TIOCSWINSZ, &size); !status) return outcome_of(status);
+  }
+  if (step.plain_newlines) {
+    if (auto status = leave_newlines_alone(terminal->get()); !status) return outcome_of(status);
   }
   if (step.bind_console) {
     if (Outcome outcome = bind_console(context, terminal->get()); outcome.error != 0) return outcome;

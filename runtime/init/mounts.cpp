@@ -48,9 +48,25 @@ bool is_directory(int fd) noexcept {
 // fsconfig(2) copies at most 255 bytes of a value.
 constexpr uint32_t kLongestParameter = 255;
 
+// fsconfig(2) says EINVAL of an unknown name and of a bad value alike; what read(2) of the context gives, one message at
+// a time until ENODATA, is "e tmpfs: Unknown parameter 'sise'" for the first.
+bool is_unknown(int filesystem, const char* key) noexcept {
+  constexpr int kMostMessages = 8;  // the context keeps no more
+  Line<512> wanted;
+  wanted.add(": Unknown parameter '").add(key).add("'");
+  char message[512];
+  for (int i = 0; i < kMostMessages; ++i) {
+    auto size = os::read(filesystem, message, sizeof message);
+    if (!size) return false;
+    if (contains({message, static_cast<uint32_t>(*size)}, {wanted.data(), wanted.size()})) return true;
+  }
+  return false;
+}
+
 Outcome configure(int filesystem, const plan::ListView<TextView>& options) noexcept {
   uint32_t index = 0;
   int error = 0;
+  bool unknown = false;
   const bool complete = plan::for_each(options, [&](TextView option) {
     char key[kLongestParameter + 1];
     const uint32_t equals = find(option, '=');
@@ -64,10 +80,12 @@ Outcome configure(int filesystem, const plan::ListView<TextView>& options) noexc
                                ? os::fsconfig(filesystem, FSCONFIG_SET_FLAG, key, nullptr, 0)
                                : os::fsconfig(filesystem, FSCONFIG_SET_STRING, key, option.data + equals + 1, 0);
     error = set.error();
+    unknown = error == EINVAL && is_unknown(filesystem, key);
     if (error == 0) ++index;
     return error == 0;
   });
-  return complete ? done() : failed(error == 0 ? EBADMSG : error, Detail::kMountOption, index);
+  if (complete) return done();
+  return failed(error == 0 ? EBADMSG : error, unknown ? Detail::kMountOptionUnknown : Detail::kMountOption, index);
 }
 
 // Rung 0: a detached mount by the mount API of 5.2.

@@ -29,6 +29,12 @@ inline uint32_t find(TextView text, char wanted, uint32_t from = 0) noexcept {
   return from;
 }
 
+inline bool contains(TextView text, TextView wanted) noexcept {
+  for (uint32_t at = 0; at + wanted.size <= text.size; ++at)
+    if (equal(TextView{text.data + at, wanted.size}, wanted)) return true;
+  return false;
+}
+
 // A fixed buffer that remembers whether everything fitted.
 template <unsigned N>
 class Line {

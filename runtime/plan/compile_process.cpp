@@ -166,17 +166,16 @@ std::string_view key_of(std::string_view assignment) { return assignment.substr(
 
 // Of a key that stands twice the last one holds, as in a shell.
 std::vector<std::string> environment(const Composer& out, const oci::Process& process) {
-  std::vector<std::string> env;
-  for (auto at = process.env.begin(); at != process.env.end(); ++at) {
-    const bool repeated = std::any_of(std::next(at), process.env.end(),
-                                      [&](const std::string& later) { return key_of(later) == key_of(*at); });
+  std::vector<std::string> all = process.env, env;
+  if (out.facts.listen_fds != 0) {  // sd_listen_fds(3)
+    all.push_back("LISTEN_FDS=" + std::to_string(out.facts.listen_fds));
+    all.push_back("LISTEN_PID=1");
+  }
+  if (!out.facts.notify_socket.empty()) all.push_back("NOTIFY_SOCKET=/run/notify/notify.sock");
+  for (auto at = all.begin(); at != all.end(); ++at) {
+    const bool repeated = std::any_of(std::next(at), all.end(), [&](const std::string& later) { return key_of(later) == key_of(*at); });
     if (!repeated) env.push_back(*at);
   }
-  if (out.facts.listen_fds != 0) {  // sd_listen_fds(3)
-    env.push_back("LISTEN_FDS=" + std::to_string(out.facts.listen_fds));
-    env.push_back("LISTEN_PID=1");
-  }
-  if (!out.facts.notify_socket.empty()) env.push_back("NOTIFY_SOCKET=/run/notify/notify.sock");
   return env;
 }
 

@@ -258,6 +258,9 @@ void open_mounts_early(Composer& out, Propagation propagation) {
     slot = out.new_slot(origin);
     out.init(OpenTree<Owned>{absolute(out, mount.source), slot, options.recursive, propagation}, origin);
   }
+  if (out.facts.notify_socket.empty()) return;
+  out.opened.notify = out.new_slot("");
+  out.init(OpenTree<Owned>{out.facts.notify_socket, out.opened.notify, false, propagation});
 }
 
 Slot at(const std::vector<Slot>& slots, std::size_t index) { return index < slots.size() ? slots[index] : slot::kNone; }
@@ -272,6 +275,18 @@ void refuse_without_mount_namespace(const Composer& out) {
   if (!out.spec.linux.readonly_paths.empty()) refuse("/linux/readonlyPaths", "make paths read-only");
   if (out.spec.root.readonly) refuse("/root/readonly", "make the root read-only");
   if (out.spec.process->terminal) refuse("/process/terminal", "bind the console");
+  if (!out.facts.notify_socket.empty()) refuse("/linux/namespaces", "bind the socket for sd_notify");
+}
+
+// sd_notify(3), where runc has it. The directory and not the socket, which start binds anew.
+void add_notify_directory(Composer& out) {
+  if (out.facts.notify_socket.empty()) return;
+  Bind<Owned> step;
+  step.target = "/run/notify";
+  step.source = out.facts.notify_socket;
+  step.slot = out.opened.notify;
+  step.set = {MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+  out.pid1(std::move(step));
 }
 
 }  // namespace
@@ -301,6 +316,7 @@ void compile_root(Composer& out) {
 void compile_mounts(Composer& out) {
   for (std::size_t i = 0; i < out.spec.mounts.size(); ++i)
     compile_mount(out, out.spec.mounts[i], at(out.opened.mounts, i), pointer("/mounts", i));
+  add_notify_directory(out);
 }
 
 void compile_devices(Composer& out) {
@@ -319,6 +335,7 @@ void compile_console(Composer& out) {
   OpenConsole<Owned> step;
   if (process.console_size) step.rows = process.console_size->height, step.columns = process.console_size->width;
   step.bind_console = true;
+  step.plain_newlines = out.facts.keeps_terminal;
   out.pid1(step, "/process/terminal");
 }
 

@@ -52,6 +52,7 @@ class Composer {
   struct Opened {
     Slot root = slot::kNone;
     Slot null_device = slot::kNone;
+    Slot notify = slot::kNone;
     std::vector<Slot> mounts;   // by index in spec.mounts
     std::vector<Slot> devices;  // by index in the list of wanted devices
   } opened;

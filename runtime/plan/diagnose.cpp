@@ -79,6 +79,7 @@ const char* text_of(Detail detail) {
     case Detail::kCapabilityUnknown: return "a capability could not be raised";
     case Detail::kNone:
     case Detail::kMountOption:
+    case Detail::kMountOptionUnknown:
     case Detail::kMountCreate:
     case Detail::kHookExit:
     case Detail::kHookSignal:
@@ -92,13 +93,14 @@ const char* text_of(Detail detail) {
 std::string option_text(const Mount<Owned>& mount, const Failure& failure) {
   if (failure.argument >= mount.options.size()) return "an option was refused";
   const std::string& option = mount.options[failure.argument];
+  if (failure.detail == Detail::kMountOptionUnknown)
+    return "unknown " + mount.type + " option " + quoted(option.substr(0, option.find('=')));
   if (failure.error != EINVAL) return "the option " + quoted(option) + " was refused";
-  return option.find('=') == std::string::npos ? "unknown " + mount.type + " option " + quoted(option)
-                                               : "unknown or invalid " + mount.type + " option " + quoted(option);
+  return "bad value of the " + mount.type + " option " + quoted(option);
 }
 
 std::string detail_text(const Step& step, const Failure& failure) {
-  if (failure.detail == Detail::kMountOption)
+  if (failure.detail == Detail::kMountOption || failure.detail == Detail::kMountOptionUnknown)
     if (const auto* mount = std::get_if<Mount<Owned>>(&step)) return option_text(*mount, failure);
   if (failure.detail == Detail::kMountCreate && failure.error == ENODEV) return "the kernel does not know this file system";
   if (failure.detail == Detail::kHookExit) return "it exited with status " + std::to_string(failure.argument);
@@ -195,7 +197,7 @@ Error diagnose(const Plan& plan, const Failure& failure, const std::string& docu
                               failure.detail == Detail::kHookTimeout;
   Error error(phrase(planned.step));
   if (!planned.origin.empty()) error = Error(phrase(planned.step)).in(document, planned.origin);
-  if (!is_hook_result) error = std::move(error).because(failure.error);
+  if (!is_hook_result) (void)std::move(error).because(failure.error);  // in place: assigned to itself it would be empty
   return std::move(error).detail(detail_text(planned.step, failure)).remedy(remedy_text(planned.step, failure));
 }
 

@@ -29,6 +29,7 @@ struct Facts {
   // The command line.
   bool no_pivot = false;
   bool no_new_keyring = false;
+  bool keeps_terminal = false;     // the caller copies what the terminal says: no console socket
   std::uint32_t preserve_fds = 0;  // how many beyond 0, 1, 2
   std::uint32_t listen_fds = 0;    // LISTEN_FDS of socket activation; among preserve_fds
   std::string notify_socket;       // directory on the host to bind for sd_notify(3); empty: none

@@ -37,7 +37,8 @@ enum class Detail : uint32_t {
   kNone,
   kNotProcfs,            // /proc of the host is no procfs
   kWrongNamespaceType,   // a namespace of another type
-  kMountOption,          // the file system refused option `argument`
+  kMountOption,          // the file system refused option `argument`: its value, if EINVAL
+  kMountOptionUnknown,   // the file system has no such option
   kMountCreate,          // the file system refused the superblock
   kMountAttach,          // move_mount
   kMountAttributes,      // mount_setattr

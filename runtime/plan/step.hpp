@@ -253,7 +253,8 @@ template <class M>
 struct OpenConsole {
   uint32_t rows = 0, columns = 0;  // both 0: leave the size alone
   bool bind_console = false;       // also on /dev/console
-  WHERRY_STEP("open-console", "standard input, output and error become a terminal") { v("rows", s.rows); v("columns", s.columns); v("bind_console", s.bind_console); }
+  bool plain_newlines = false;     // termios(3) ONLCR off: what reads the master passes it on to a file or a terminal
+  WHERRY_STEP("open-console", "standard input, output and error become a terminal") { v("rows", s.rows); v("columns", s.columns); v("bind_console", s.bind_console); v("plain_newlines", s.plain_newlines); }
 };
 
 // Written through the host's procfs: it acts on the namespaces of the writing task (CVE-2025-52881).

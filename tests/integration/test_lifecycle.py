@@ -492,3 +492,102 @@ def test_same_id_at_once_gives_one_container(t):
     t.equal(codes.count(0), 1, "successful creates")
     t.runtime.ok("delete", "--force", name)
     t.clean()
+
+
+# --regex and --config
+
+
+def named(t, *names):
+    """Running containers whose ids begin with an id of this test."""
+    prefix = t.new_id()
+    containers = []
+    for name in names:
+        c = t.container(t.bundle("sleep", "1000"), f"{prefix}-{name}")
+        c.run_detached()
+        containers.append(c)
+    return prefix, containers
+
+
+def trapping(t, name):
+    c = t.container(t.bundle(script="trap 'exit 3' TERM; while :; do sleep 0.05; done"), name)
+    c.run_detached()
+    return c
+
+
+@known_differences({"runc": "has no --regex", "crun": "1.8 has no kill --regex"})
+def test_kill_regex_reaches_all_that_match(t):
+    prefix, (a, b, other) = named(t, "a1", "a2", "b1")
+    t.runtime.ok("kill", "--regex", f"^{prefix}-a[0-9]$", "KILL")
+    t.equal((a.wait(), b.wait()), (137, 137), "exit codes")
+    t.equal(other.status(), "running", "status of the one that does not match")
+
+
+@known_differences({"runc": "has no --regex", "crun": "1.8 has no kill --regex"})
+def test_kill_regex_defaults_to_term(t):
+    prefix = t.new_id()
+    a, b = trapping(t, f"{prefix}-a"), trapping(t, f"{prefix}-b")
+    t.runtime.ok("kill", "--regex", prefix)
+    t.equal((a.wait(), b.wait()), (3, 3), "exit codes")
+
+
+@wherry_only("one that cannot be killed does not keep the others from it, and the exit code tells")
+def test_kill_regex_goes_on_after_a_failure(t):
+    prefix, (a, b, c) = named(t, "a", "b", "c")
+    b.stop()
+    result = t.runtime.fails("kill", "--regex", prefix, "KILL")
+    t.contains(result.err, "not running", "1 container")
+    t.equal((a.wait(), c.wait()), (137, 137), "exit codes")
+
+
+@wherry_only("no match is no error")
+def test_regex_without_a_match(t):
+    c = t.running()
+    t.runtime.ok("kill", "--regex", "^nothing-is-called-so$", "KILL")
+    t.runtime.ok("delete", "--regex", "--force", "^nothing-is-called-so$")
+    t.equal(c.status(), "running", "status")
+
+
+@wherry_only("a regular expression that is none does nothing")
+def test_bad_regex_is_an_error(t):
+    c = t.running()
+    for verb in (["kill", "--regex", "["], ["delete", "--force", "--regex", "["]):
+        t.contains(t.runtime.fails(*verb).err, "regular expression")
+    t.equal(c.status(), "running", "status")
+
+
+@known_differences({"runc": "has no --regex"})
+def test_delete_regex_removes_all_that_match(t):
+    prefix, (a, b, other) = named(t, "a1", "a2", "b1")
+    t.runtime.ok("delete", "--force", "--regex", f"^{prefix}-a")
+    for c in (a, b):
+        t.runtime.fails("state", c.id)
+        t.alive.remove(c)
+    t.equal(other.status(), "running", "status of the one that does not match")
+
+
+@wherry_only("a running one is refused, the stopped ones are deleted all the same")
+def test_delete_regex_without_force(t):
+    prefix, (a, b, c) = named(t, "a", "b", "c")
+    a.stop()
+    c.stop()
+    result = t.runtime.fails("delete", "--regex", prefix)
+    t.contains(result.err, b.id, "1 container")
+    for gone in (a, c):
+        t.runtime.fails("state", gone.id)
+        t.alive.remove(gone)
+    t.equal(b.status(), "running", "status")
+
+
+@known_differences({"runc": "has no --config"})
+def test_config_by_another_name(t):
+    b = t.bundle("echo", "other")
+    b.write()
+    os.rename(os.path.join(b.path, "config.json"), os.path.join(b.path, "other.json"))
+    for name in ("other.json", os.path.join(b.path, "other.json")):
+        for flag in (["--config", name], ["-f", name], [f"--config={name}"]):
+            t.equal(t.runtime.ok("run", "--bundle", b.path, *flag, t.new_id()).out, "other\n", "output")
+    name = t.new_id()
+    t.runtime.ok("create", "--bundle", b.path, "--config", "other.json", name)
+    t.runtime.ok("delete", "--force", name)
+    t.runtime.fails("create", "--bundle", b.path, t.new_id())
+    t.clean()

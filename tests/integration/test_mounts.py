@@ -43,6 +43,19 @@ def test_unknown_tmpfs_option_is_an_error(t):
     t.refused(t.bundle("true").mount("/mnt", "tmpfs", "tmpfs", ["nosuchoption=1"]))
 
 
+@wherry_only("the sentence tells an unknown option from a bad value")
+def test_refused_options_are_told_apart(t):
+    where = f"config.json /mounts/{len(t.bundle().config['mounts'])}: "
+    for options, sentence in (
+            (["size=1m", "sise=1m"], 'mount tmpfs on /mnt: EINVAL: unknown tmpfs option "sise"'),
+            (["mode=755", "sise"], 'mount tmpfs on /mnt: EINVAL: unknown tmpfs option "sise"'),
+            (["mode=755", "size=abc"], 'mount tmpfs on /mnt: EINVAL: bad value of the tmpfs option "size=abc"'),
+            (["mode=9"], 'mount tmpfs on /mnt: EINVAL: bad value of the tmpfs option "mode=9"'),
+            (["size"], 'mount tmpfs on /mnt: EINVAL: bad value of the tmpfs option "size"')):
+        result = t.refused(t.bundle("true").mount("/mnt", "tmpfs", "tmpfs", options))
+        t.contains(result.err.replace('\\"', '"'), where + sentence + '"\n')  # and nothing behind it
+
+
 def test_unknown_file_system_is_an_error(t):
     t.refused(t.bundle("true").mount("/mnt", "nosuchfs", "none", []))
 

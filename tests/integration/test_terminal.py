@@ -227,6 +227,26 @@ def test_foreground_without_a_terminal_of_the_caller_is_copied(t):
     t.clean()
 
 
+@wherry_only("the translation of newlines is off before the program runs")
+def test_output_to_a_file_has_plain_newlines_from_the_first_line_on(t):
+    b = with_terminal(t, "echo first; echo second")
+    for _ in range(10):
+        t.equal(t.output(b), "first\nsecond\n", "output")
+
+
+@wherry_only("the translation of newlines is off before the program runs")
+def test_output_of_exec_to_a_file_has_plain_newlines_from_the_first_line_on(t):
+    c = t.running()
+    for _ in range(10):
+        result = t.runtime.ok("exec", "--tty", c.id, "sh", "-c", "echo first; echo second")
+        t.equal(result.out, "first\nsecond\n", "output")
+
+
+def test_handed_over_terminals_translate_newlines(t):
+    _, master = detached(t, "echo one; echo two; sleep 1000")
+    t.contains(master.read_until("two"), "one\r\ntwo")
+
+
 def test_terminal_in_a_user_namespace(t):
     listener = console(t)
     b = with_terminal(t, "echo x > /dev/console; echo owner-$(stat -c %u $(tty)); sleep 1000").user_namespace()

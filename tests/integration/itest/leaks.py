@@ -7,8 +7,9 @@ import signal
 import time
 
 from . import reaper, sandbox
+from .runtime import SLOW
 
-GRACE = 10  # seconds in which dying processes may finish
+GRACE = 10 * SLOW  # seconds in which dying processes may finish
 
 
 def mountinfo():

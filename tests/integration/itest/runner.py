@@ -16,12 +16,12 @@ from . import sandbox
 from .bundle import FALLBACK
 from .case import Case, Skip
 from .leaks import Watch
-from .runtime import Failure, TIMEOUT
+from .runtime import SLOW, Failure, TIMEOUT
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 DEFAULT_RUNTIME = os.path.join(REPOSITORY, "build", "release", "runtime", "cli", "wherry")
-TEST_LIMIT = 300  # seconds: the alarm behind every other time limit
+TEST_LIMIT = 300 * SLOW  # seconds: the alarm behind every other time limit
 
 
 def find_tests():

@@ -9,7 +9,8 @@ import time
 
 from . import reaper
 
-TIMEOUT = 30
+SLOW = int(os.environ.get("WHERRY_ITEST_SLOW", "1"))  # an emulated machine needs more patience
+TIMEOUT = 30 * SLOW
 
 
 class Failure(Exception):
