@@ -139,7 +139,15 @@ const Refusal kRefusals[] = {
      "config.json /process/terminal: bind the console: there is no mount namespace, so it would change the "
      "host's mounts; "
      "add {\"type\": \"mount\"} to linux.namespaces"},
-    {"SCMP_ACT_NOTIFY", [](Spec& spec) { spec.linux.seccomp = filter_with(oci::SeccompAction::kNotify); },
+    {"SCMP_ACT_NOTIFY without an agent",
+     [](Spec& spec) { spec.linux.seccomp = filter_with(oci::SeccompAction::kNotify); },
+     "config.json /linux/seccomp/listenerPath: compile the seccomp filter: SCMP_ACT_NOTIFY needs the socket "
+     "of an agent"},
+    {"SCMP_ACT_NOTIFY",
+     [](Spec& spec) {
+       spec.linux.seccomp = filter_with(oci::SeccompAction::kNotify);
+       spec.linux.seccomp->listener_path = "/run/agent.sock";
+     },
      "config.json /linux/seccomp: load the seccomp filter: SCMP_ACT_NOTIFY is not supported by this version; "
      "use another action, and remove listenerPath"},
     {"a node that no kernel has",

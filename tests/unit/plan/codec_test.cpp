@@ -87,7 +87,7 @@ TEST_CASE("codec: each part of a step counts in a comparison", "[plan]") {
 
 TEST_CASE("codec: a truncated plan is refused", "[plan]") {
   for (unsigned seed = 0; seed < 3; ++seed) {
-    const Bytes whole = plan::encode(test::random_plan(seed));
+    const Bytes whole = plan::encode(test::random_plan(seed, 6));
     std::size_t accepted = 0;
     for (std::size_t size = 0; size < whole.size(); ++size)
       accepted += is_refused(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))) ? 0 : 1;
@@ -102,7 +102,7 @@ TEST_CASE("codec: bytes behind the plan are refused", "[plan]") {
 }
 
 TEST_CASE("codec: flipped bytes are another plan or an error", "[plan]") {
-  const Bytes whole = plan::encode(test::random_plan(7));
+  const Bytes whole = plan::encode(test::random_plan(7, 12));
   std::mt19937 random(4711);
   int decoded = 0, refused = 0;
   for (int round = 0; round < 2000; ++round) {

@@ -56,21 +56,44 @@ void require_before(const std::vector<std::size_t>& earlier, const std::vector<s
 
 bool is_host_verb(const Step& step) { return step.index() >= AllSteps::kContainerKinds; }
 
+// Done by the host while init goes on: nothing of it may be needed before an AwaitSlot or a sync point.
+bool may_be_beside(const Step& step) {
+  return std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<SetLimits>(step) ||
+         std::holds_alternative<AttachDeviceFilter>(step);
+}
+
 void check_lanes(const Score& score) {
   const std::size_t spawn = score.only<SpawnPid1<Owned>>();
   CHECK(score.lane(spawn) == Lane::kInit);
   for (std::size_t i = 0; i < score.plan.steps.size(); ++i) {
     const PlannedStep& planned = score.plan.steps[i];
     INFO(i << " " << verb_of(planned.step));
-    if (planned.lane == Lane::kInit) CHECK(i <= spawn);
+    if (planned.lane == Lane::kInit && i > spawn)
+      CHECK(std::holds_alternative<BringUpLoopback<Owned>>(planned.step));
     if (planned.lane == Lane::kPid1) CHECK(i > spawn);
-    if (planned.lane == Lane::kBeside) CHECK(std::holds_alternative<AttachDeviceFilter>(planned.step));
+    if (planned.lane == Lane::kBeside) CHECK(may_be_beside(planned.step));
     if (is_host_verb(planned.step)) {
       CHECK((planned.lane == Lane::kHost || planned.lane == Lane::kBeside));
     } else if (planned.lane == Lane::kHost) {
       CHECK(std::holds_alternative<RunHook<Owned>>(planned.step));
     }
   }
+}
+
+// cgroup-v2.rst: limited while it is empty; pid 1 is born inside.
+void check_cgroup(const Score& score) {
+  const auto& spawn = score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>());
+  const auto created = score.all<CreateCgroup>(), awaited = score.all<AwaitSlot<Owned>>();
+  CHECK(created.size() == (spawn.cgroup == slot::kNone ? 0 : 1));
+  CHECK(awaited.size() == created.size());
+  for (const std::size_t index : awaited) CHECK(score.at<AwaitSlot<Owned>>(index).slot == slot::kCgroup);
+  require_before(created, score.all<SetLimits>(), "limits of a cgroup that exists");
+  require_before(created, awaited, "awaited after the host has begun");
+  require_before(score.all<SetLimits>(), awaited, "limits are in force before anything runs");
+  require_before(awaited, {score.only<SpawnPid1<Owned>>()}, "the clone goes into the cgroup");
+  require_before(created, score.all<AttachDeviceFilter>(), "the filter of a cgroup that exists");
+  require_before(score.all<AttachDeviceFilter>(), score.all<AwaitStart<Owned>>(),
+                 "the filter is there before the program");
 }
 
 void check_end(const Score& score, bool has_start) {
@@ -264,6 +287,7 @@ void check_order(const oci::Spec& spec, const Facts& facts) {
   const Score score{compile(spec, facts)};
   check_lanes(score);
   check_end(score, true);
+  check_cgroup(score);
   check_namespaces(score, facts.privileged);
   check_root(score);
   check_credentials(score);
@@ -347,6 +371,7 @@ TEST_CASE("order: every namespace joined by its path", "[plan]") {
     const Score score{compile(spec, facts)};
     CHECK(score.all<EnterNamespace<Owned>>().size() == 8);
     CHECK(score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>()).fresh.value == 0);
+    CHECK(score.all<CreateNamespaces<Owned>>().empty());
     check_order(spec, facts);
   }
 }

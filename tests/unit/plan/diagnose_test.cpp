@@ -81,12 +81,16 @@ TEST_CASE("diagnose: one sentence per detail", "[plan]") {
 }
 
 TEST_CASE("diagnose: mount options by their names", "[plan]") {
+  CHECK(message(tmpfs(), EINVAL, Detail::kMountOptionUnknown, 0) ==
+        "config.json /x: mount tmpfs on /dev/shm: EINVAL: unknown tmpfs option \"sise\"");
   CHECK(message(tmpfs(), EINVAL, Detail::kMountOption, 0) ==
-        "config.json /x: mount tmpfs on /dev/shm: EINVAL: unknown or invalid tmpfs option \"sise=1\"");
-  CHECK(message(tmpfs(), EINVAL, Detail::kMountOption, 1) ==
+        "config.json /x: mount tmpfs on /dev/shm: EINVAL: bad value of the tmpfs option \"sise=1\"");
+  CHECK(message(tmpfs(), EINVAL, Detail::kMountOptionUnknown, 1) ==
         "config.json /x: mount tmpfs on /dev/shm: EINVAL: unknown tmpfs option \"quota\"");
   CHECK(message(tmpfs(), EPERM, Detail::kMountOption, 1) ==
         "config.json /x: mount tmpfs on /dev/shm: EPERM: the option \"quota\" was refused");
+  CHECK(message(tmpfs(), EINVAL, Detail::kMountOptionUnknown, 2) ==
+        "config.json /x: mount tmpfs on /dev/shm: EINVAL: an option was refused");
   CHECK(message(tmpfs(), EINVAL, Detail::kMountOption, 2) ==
         "config.json /x: mount tmpfs on /dev/shm: EINVAL: an option was refused");
   CHECK(message(tmpfs(), ENODEV, Detail::kMountCreate) ==

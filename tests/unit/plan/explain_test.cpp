@@ -22,7 +22,9 @@ Plan example() {
   Plan plan;
   plan.steps.push_back({Lane::kHost, CreateCgroup{"/sys/fs/cgroup", "/a b"}, "/linux/cgroupsPath"});
   plan.steps.push_back({Lane::kInit, HideFromTracers<Owned>{}, {}});
-  plan.steps.push_back({Lane::kBeside, AttachDeviceFilter{{DeviceRule{}}}, "/linux/resources/devices"});
+  DeviceRule rule;
+  rule.allow = true;
+  plan.steps.push_back({Lane::kBeside, AttachDeviceFilter{{rule}}, "/linux/resources/devices"});
   plan.steps.push_back({Lane::kPid1, SetHostname<Owned>{"x"}, "/hostname"});
   plan.warnings.push_back("said, not refused");
   return plan;
@@ -77,9 +79,10 @@ TEST_CASE("describe: text that could be mistaken is quoted", "[plan]") {
 
 TEST_CASE("describe: values inside values", "[plan]") {
   SetLimits step;
-  step.limits.memory_max = kNoLimit;
-  step.limits.pids_max = 0;
-  step.limits.io_throttles = {{8, 0, 1, std::nullopt, std::nullopt, 2}};
+  Limits& limits = *step.limits;
+  limits.memory_max = kNoLimit;
+  limits.pids_max = 0;
+  limits.io_throttles = {{8, 0, 1, std::nullopt, std::nullopt, 2}};
   CHECK(described_fields(step) ==
         Rows{{"limits", "memory_max=-1 pids_max=0 io_throttles=[major=8 read_bps=1 write_iops=2]"}});
   CHECK(described_fields(MapIds{{{0, 1000, 1}}, {}}) == Rows{{"uids", "[host=1000 size=1]"}});
@@ -97,7 +100,7 @@ TEST_CASE("explain: two columns and one line of why", "[plan]") {
         "the set-up\n"
         "attach-device-filter (meanwhile)\n"
         "    # which device nodes may be used, whoever makes them [/linux/resources/devices]\n"
-        "    rules=[]\n"
+        "    rules=[allow=yes]\n"
         "                                                set-hostname\n"
         "                                                    # the name that the container sees [/hostname]\n"
         "                                                    name=x\n"

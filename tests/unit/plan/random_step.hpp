@@ -2,6 +2,7 @@
 // Steps with random fields, made by walking their field lists.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <optional>
 #include <random>
@@ -15,7 +16,8 @@ namespace wherry::test {
 
 class RandomFields {
  public:
-  explicit RandomFields(unsigned seed) : random_(seed) {}
+  explicit RandomFields(unsigned seed, std::size_t longest_text = 5000)
+      : random_(seed), longest_(longest_text) {}
 
   [[nodiscard]] std::size_t below(std::size_t bound) { return random_() % bound; }
 
@@ -50,9 +52,12 @@ class RandomFields {
   void operator()(const char*, T& value) { T::fields(value, *this); }
 
  private:
-  std::size_t length() { return below(8) == 0 ? below(5000) : below(24); }
+  std::size_t length() {
+    return below(8) == 0 ? below(longest_) : below(std::min<std::size_t>(longest_, 24));
+  }
 
   std::mt19937_64 random_;
+  std::size_t longest_;
 };
 
 template <std::size_t Index = 0>
@@ -68,8 +73,8 @@ plan::Step random_step(std::size_t kind, RandomFields& fill) {
 }
 
 // Every verb there is, once, in the order of plan::Step.
-inline plan::Plan random_plan(unsigned seed) {
-  RandomFields fill(seed);
+inline plan::Plan random_plan(unsigned seed, std::size_t longest_text = 5000) {
+  RandomFields fill(seed, longest_text);
   plan::Plan plan;
   for (std::size_t kind = 0; kind < std::variant_size_v<plan::Step>; ++kind) {
     plan::PlannedStep planned{static_cast<plan::Lane>(fill.below(4)), random_step(kind, fill), {}};

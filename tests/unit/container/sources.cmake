@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+unit_sources(
+  id_maps_test.cpp
+  identity_test.cpp
+  notify_test.cpp
+  status_test.cpp
+  store_test.cpp
+  users_test.cpp)
