@@ -14,6 +14,7 @@ PACKAGES_TIDY=(clang-tidy-14)
 PACKAGES_FORMAT=(clang-format-14)
 PACKAGES_CROSS=(g++-aarch64-linux-gnu)
 PACKAGES_SCRIPTS=(python3)
+PACKAGES_VM=(qemu-system-x86 busybox-static)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }

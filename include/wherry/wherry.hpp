@@ -29,7 +29,7 @@
 namespace wherry {
 
 struct Settings {
-  std::string root;                          // state directory; see default_root()
+  std::string root;  // state directory; see default_root()
   // "cgroupfs" or "disabled"; "systemd" is refused by create and run, and means nothing to the others: the state knows.
   std::string cgroup_manager = "cgroupfs";
 };
@@ -48,28 +48,28 @@ struct CreateOptions {
   bool detach = true;                       // false: the caller keeps the terminal (Process::console)
   bool no_pivot = false;
   bool no_new_keyring = false;
-  std::uint32_t preserve_fds = 0;           // pass fds 3 .. 3+N-1
-  std::uint32_t listen_fds = 0;             // of $LISTEN_FDS; they are fds 3 .. 3+N-1 as well
-  std::string notify_socket;                // $NOTIFY_SOCKET of the caller; "" for none
-  bool trace = false;                       // Process::trace is wanted
+  std::uint32_t preserve_fds = 0;  // pass fds 3 .. 3+N-1
+  std::uint32_t listen_fds = 0;    // of $LISTEN_FDS; they are fds 3 .. 3+N-1 as well
+  std::string notify_socket;       // $NOTIFY_SOCKET of the caller; "" for none
+  bool trace = false;              // Process::trace is wanted
 };
 
 // What exec takes from the command line. Unset optionals keep what the container's own process has.
 struct ExecOptions {
   std::string id;
-  std::string process_file;                 // JSON of a process object; then the following ones are ignored
+  std::string process_file;  // JSON of a process object; then the following ones are ignored
   std::vector<std::string> args;
   std::optional<std::string> cwd;
-  std::vector<std::string> env;             // added
-  std::optional<std::string> user;          // "UID[:GID]", digits only
+  std::vector<std::string> env;     // added
+  std::optional<std::string> user;  // "UID[:GID]", digits only
   std::vector<std::uint32_t> additional_gids;
-  std::vector<std::string> capabilities;    // added
+  std::vector<std::string> capabilities;  // added
   std::optional<std::string> apparmor;
   std::optional<std::string> process_label;
   bool terminal = false;
   bool no_new_privileges = false;
   bool ignore_paused = false;
-  std::string cgroup;                       // sub-cgroup of the container's, relative; "" for its own
+  std::string cgroup;  // sub-cgroup of the container's, relative; "" for its own
   std::string pid_file, console_socket, pidfd_socket;
   bool detach = false;
   std::uint32_t preserve_fds = 0;
@@ -82,6 +82,7 @@ struct Process {
   os::Fd notify;      // what the container says by sd_notify(3), if CreateOptions::notify_socket was set; see below
   os::Fd console;     // pty master, when the caller keeps the terminal; without ONLCR from its first byte on
   std::string trace;  // Chrome trace-event JSON, when it was asked for
+  std::vector<std::string> warnings;  // what config.md wants said and not refused: capabilities that cannot be granted
 };
 
 // Exit status of such a process, 128 + signal for one that was killed. Blocks.
@@ -92,8 +93,8 @@ struct Process {
 // `notify_socket`: the caller's $NOTIFY_SOCKET. If create had one as well, start returns when the container has said
 // READY=1 and `notify_socket` knows it, with MAINPID, or when the container has ended.
 void start(const Settings& settings, const std::string& id, const std::string& notify_socket = {});
-// create and start in one. The container stays until remove(). With a notify_socket: when detached, waits as start does;
-// else the caller polls Process::notify and calls forward_readiness().
+// create and start in one. The container stays until remove(). With a notify_socket: when detached, waits as start
+// does; else the caller polls Process::notify and calls forward_readiness().
 [[nodiscard]] Process run(const Settings& settings, const CreateOptions& options);
 // Takes one datagram from Process::notify, and tells `notify_socket` READY=1 and MAINPID if it says so: then true, and
 // Process::notify is to be closed, lest the container waits for somebody to read on. Does not block for the container.
@@ -119,7 +120,7 @@ struct ContainerState {
 };
 [[nodiscard]] ContainerState state(const Settings& settings, const std::string& id);
 [[nodiscard]] std::vector<ContainerState> list(const Settings& settings);  // by id; unreadable ones as "stopped"
-[[nodiscard]] std::string state_json(const ContainerState& state);        // runc's layout
+[[nodiscard]] std::string state_json(const ContainerState& state);         // runc's layout
 [[nodiscard]] std::string list_json(const std::vector<ContainerState>& states);
 // Pids in the container's cgroup, as the caller's pid namespace sees them.
 [[nodiscard]] std::vector<pid_t> processes(const Settings& settings, const std::string& id);
@@ -137,7 +138,7 @@ struct Explanation {
 
 // One line of `doctor`: what this host can do.
 struct Finding {
-  std::string name;    // "clone3 into a cgroup"
+  std::string name;  // "clone3 into a cgroup"
   bool ok = false;
   std::string detail;  // what was seen
   std::string remedy;  // what to do; "" when ok

@@ -30,8 +30,7 @@ struct Created {
 // The controllers that `limits` need, enabled from the mount down to the cgroup's parent; reads first, writes
 // only what is missing. No limits: no system call. To be called while the cgroup is empty: that takes no
 // global lock. Throws when the hierarchy lacks a controller, naming the limit.
-void enable_controllers(int dir_fd, const std::string& mount, const std::string& path,
-                        const plan::Limits& limits);
+void enable_controllers(int dir_fd, const std::string& mount, const std::string& path, const plan::Limits& limits);
 
 // Writes the limits; memory.max last. No system call for absent ones. Also the `update` of a running
 // container. Setting "no limit" in a cgroup that lacks the controller's file does nothing.
@@ -60,8 +59,7 @@ void signal_all(int dir_fd, int signal);
 // the parents after the first `existing` components as far as they are unused. Gone already is success. Does
 // not kill. A cgroup that create() found (`existing` counts it, too) stays; a container that owned it passes
 // a smaller number.
-void remove(const std::string& mount, const std::string& path, unsigned existing,
-            Timeout timeout = kDefaultTimeout);
+void remove(const std::string& mount, const std::string& path, unsigned existing, Timeout timeout = kDefaultTimeout);
 
 // As remove(), without waiting: false when something is left in it.
 [[nodiscard]] bool try_remove(const std::string& mount, const std::string& path, unsigned existing);

@@ -104,8 +104,8 @@ MajorTree major_tree(const Rules& rules, DeviceType type) {
 
 // --- tree to instructions ------------------------------------------------------------------------
 
-constexpr int kResult = BPF_REG_0, kContext = BPF_REG_1, kType = BPF_REG_2, kAsked = BPF_REG_3,
-              kMajor = BPF_REG_4, kMinor = BPF_REG_5;
+constexpr int kResult = BPF_REG_0, kContext = BPF_REG_1, kType = BPF_REG_2, kAsked = BPF_REG_3, kMajor = BPF_REG_4,
+              kMinor = BPF_REG_5;
 
 bpf_insn instruction(unsigned code, int destination, int source = 0, std::size_t offset = 0,
                      std::uint32_t immediate = 0) {
@@ -297,8 +297,7 @@ void detach(int dir_fd, int program_fd) {
 
 bool allows_everything(const Rules& rules) {
   const MajorTree everything{{kAllAccess, {}}, {}};
-  return major_tree(rules, DeviceType::kChar) == everything &&
-         major_tree(rules, DeviceType::kBlock) == everything;
+  return major_tree(rules, DeviceType::kChar) == everything && major_tree(rules, DeviceType::kBlock) == everything;
 }
 
 std::vector<bpf_insn> compile_device_program(const Rules& rules) { return Program().compile(rules); }

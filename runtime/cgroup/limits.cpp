@@ -56,8 +56,7 @@ void add_cpu(const plan::Limits& limits, const std::string& old_quota, Writes& w
   // The burst may never be above the quota: before it when both shrink, after it when both grow.
   const std::string burst = std::to_string(limits.cpu_burst.value_or(0));
   const Tolerate missing = limits.cpu_burst.value_or(0) == 0 ? Tolerate::kMissing : Tolerate::kNothing;
-  if (limits.cpu_burst && limits.cpu_quota)
-    writes.push_back({"cpu.max.burst", burst, "cpu/burst", Tolerate::kInvalid});
+  if (limits.cpu_burst && limits.cpu_quota) writes.push_back({"cpu.max.burst", burst, "cpu/burst", Tolerate::kInvalid});
   add_cpu_max(limits, old_quota, writes);
   if (limits.cpu_burst) writes.push_back({"cpu.max.burst", burst, "cpu/burst", missing});
 }
@@ -81,12 +80,12 @@ std::string rate(const char* key, std::optional<std::uint64_t> value) {
 
 void add_io(const plan::Limits& limits, Writes& writes) {
   if (limits.io_weight)
-    writes.push_back({"io.bfq.weight", std::to_string(*limits.io_weight), "blockIO/weight",
-                      Tolerate::kNothing, "io.weight", "default " + scaled_weight(*limits.io_weight)});
+    writes.push_back({"io.bfq.weight", std::to_string(*limits.io_weight), "blockIO/weight", Tolerate::kNothing,
+                      "io.weight", "default " + scaled_weight(*limits.io_weight)});
   for (const plan::IoDeviceWeight& entry : limits.io_device_weights) {
     const std::string name = device(entry.major, entry.minor);
-    writes.push_back({"io.bfq.weight", name + std::to_string(entry.weight), "blockIO/weightDevice",
-                      Tolerate::kNothing, "io.weight", name + scaled_weight(entry.weight)});
+    writes.push_back({"io.bfq.weight", name + std::to_string(entry.weight), "blockIO/weightDevice", Tolerate::kNothing,
+                      "io.weight", name + scaled_weight(entry.weight)});
   }
   for (const plan::IoThrottle& entry : limits.io_throttles) {
     const auto is_limit = [](const std::optional<std::uint64_t>& value) { return value.value_or(0) != 0; };
@@ -96,8 +95,7 @@ void add_io(const plan::Limits& limits, Writes& writes) {
                         rate("wbps", entry.write_bps) + rate("riops", entry.read_iops) +
                         rate("wiops", entry.write_iops);
     value.pop_back();
-    writes.push_back(
-        {"io.max", std::move(value), "blockIO", limited ? Tolerate::kNothing : Tolerate::kMissing});
+    writes.push_back({"io.max", std::move(value), "blockIO", limited ? Tolerate::kNothing : Tolerate::kMissing});
   }
 }
 
@@ -170,9 +168,8 @@ std::string full_pointer(const Write& write) { return "/linux/resources/" + writ
 std::string controller_of(const std::string& file) {
   constexpr std::string_view kPressure = ".pressure";
   const std::string name = file.substr(0, file.find('.'));
-  const bool pressure =
-      file.size() > kPressure.size() &&
-      file.compare(file.size() - kPressure.size(), kPressure.size(), kPressure.data(), kPressure.size()) == 0;
+  const bool pressure = file.size() > kPressure.size() && file.compare(file.size() - kPressure.size(), kPressure.size(),
+                                                                       kPressure.data(), kPressure.size()) == 0;
   return name == "cgroup" || pressure ? std::string() : name;
 }
 
@@ -211,8 +208,7 @@ std::string read_or_throw(int dir, const char* file, const std::string& path) {
   const std::string controller = "controller " + need.controller + " is missing from ";
   if (path == mount)
     throw std::move(error)
-        .detail(controller + "cgroup2 at " + mount +
-                " (bound to cgroup v1, disabled at boot or not delegated)")
+        .detail(controller + "cgroup2 at " + mount + " (bound to cgroup v1, disabled at boot or not delegated)")
         .remedy("boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all, or remove the limit");
   throw std::move(error)
       .detail(controller + path + ", whose parent does not hand it down")
@@ -288,8 +284,7 @@ void perform(int dir, const Write& write) {
   const bool other = !written && written.error() == ENOENT && !write.other_file.empty();
   if (other) written = write_file(dir, write.other_file.c_str(), write.other_value);
   if (written || tolerated(write, written.error())) return;
-  throw Error("write " + (other ? write.other_value : write.value) + " to " +
-              (other ? write.other_file : write.file))
+  throw Error("write " + (other ? write.other_value : write.value) + " to " + (other ? write.other_file : write.file))
       .at(full_pointer(write))
       .because(written.error())
       .remedy(remedy_of(written.error()));
@@ -299,8 +294,7 @@ void perform(int dir, const Write& write) {
 void refuse_below_usage(int dir, const plan::Limits& limits) {
   if (!limits.check_before_update || limits.memory_max.value_or(plan::kNoLimit) < 0) return;
   const auto text = read_file(dir, "memory.current");
-  if (!text)
-    throw Error("read memory.current").at("/linux/resources/memory/checkBeforeUpdate").because(text.error());
+  if (!text) throw Error("read memory.current").at("/linux/resources/memory/checkBeforeUpdate").because(text.error());
   std::string_view rest = text.value();
   const std::uint64_t current = parse_number(next_word(rest)).value_or(0);
   if (current > static_cast<std::uint64_t>(*limits.memory_max))
@@ -319,8 +313,7 @@ std::string old_quota_of(int dir, const plan::Limits& limits) {
 
 }  // namespace
 
-void enable_controllers(int dir_fd, const std::string& mount, const std::string& path,
-                        const plan::Limits& limits) {
+void enable_controllers(int dir_fd, const std::string& mount, const std::string& path, const plan::Limits& limits) {
   std::vector<Need> needs = needs_of(limits);
   if (needs.empty()) return;
   std::string level = mount;

@@ -17,8 +17,7 @@ std::string unescape(std::string_view text) {
   const auto octal = [](char c) { return c >= '0' && c <= '7'; };
   std::string result;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && text.size() - i > 3 && octal(text[i + 1]) && octal(text[i + 2]) &&
-        octal(text[i + 3])) {
+    if (text[i] == '\\' && text.size() - i > 3 && octal(text[i + 1]) && octal(text[i + 2]) && octal(text[i + 3])) {
       result += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
       i += 3;
     } else {
@@ -35,10 +34,7 @@ std::string read_proc(const char* path) {
 }
 
 [[noreturn]] void refuse(std::string_view cgroups_path, const char* rule, const char* remedy) {
-  throw Error("cgroup \"" + std::string(cgroups_path) + "\"")
-      .at("/linux/cgroupsPath")
-      .detail(rule)
-      .remedy(remedy);
+  throw Error("cgroup \"" + std::string(cgroups_path) + "\"").at("/linux/cgroupsPath").detail(rule).remedy(remedy);
 }
 
 bool is_systemd_form(std::string_view path) {
@@ -111,8 +107,7 @@ std::string find_mount() {
 
 std::string own_cgroup() {
   std::string path = parse_own_cgroup(read_proc("/proc/self/cgroup"));
-  if (path.empty())
-    throw Error("find the caller's own cgroup").detail("/proc/self/cgroup has no line for cgroup v2");
+  if (path.empty()) throw Error("find the caller's own cgroup").detail("/proc/self/cgroup has no line for cgroup v2");
   return path;
 }
 

@@ -26,7 +26,6 @@ namespace wherry::cgroup {
 // The pure parts of the above, for texts of /proc/self/mountinfo and /proc/self/cgroup.
 [[nodiscard]] std::string parse_mount(std::string_view mountinfo);    // empty: none
 [[nodiscard]] std::string parse_own_cgroup(std::string_view cgroup);  // empty: none
-[[nodiscard]] std::string resolve_from(std::string_view own, std::string_view cgroups_path,
-                                       std::string_view id);
+[[nodiscard]] std::string resolve_from(std::string_view own, std::string_view cgroups_path, std::string_view id);
 
 }  // namespace wherry::cgroup

@@ -59,8 +59,7 @@ std::vector<int> signal_round(int dir, int signal, const std::vector<int>& done)
     if (!std::binary_search(still.begin(), still.end(), pid)) continue;
     const auto sent = os::pidfd_send_signal(pidfd.get(), signal);
     if (!sent && sent.error() != ESRCH)
-      throw Error("send signal " + std::to_string(signal) + " to process " + std::to_string(pid))
-          .because(sent.error());
+      throw Error("send signal " + std::to_string(signal) + " to process " + std::to_string(pid)).because(sent.error());
     signalled.push_back(pid);
   }
   return signalled;
@@ -128,8 +127,6 @@ std::vector<int> processes(int dir_fd) {
   return pids;
 }
 
-bool wait_empty(int dir_fd, Timeout timeout) {
-  return wait_event(dir_fd, "populated", '0', Deadline(timeout));
-}
+bool wait_empty(int dir_fd, Timeout timeout) { return wait_event(dir_fd, "populated", '0', Deadline(timeout)); }
 
 }  // namespace wherry::cgroup

@@ -23,8 +23,7 @@ Text read_if_there(int dir, const char* file) {
 
 std::uint64_t number_in(std::string_view word, const char* file) {
   const auto number = parse_number(word);
-  if (!number)
-    throw Error(std::string("read ") + file).detail("\"" + std::string(word) + "\" is not a number");
+  if (!number) throw Error(std::string("read ") + file).detail("\"" + std::string(word) + "\" is not a number");
   return *number;
 }
 
@@ -69,8 +68,8 @@ double average_in(std::string_view word) {
 }
 
 PressureLine pressure_line(std::string_view line, const char* file) {
-  return {average_in(part_of(line, "avg10")), average_in(part_of(line, "avg60")),
-          average_in(part_of(line, "avg300")), number_in(part_of(line, "total"), file)};
+  return {average_in(part_of(line, "avg10")), average_in(part_of(line, "avg60")), average_in(part_of(line, "avg300")),
+          number_in(part_of(line, "total"), file)};
 }
 
 std::optional<Pressure> read_pressure(int dir, const char* file) {
@@ -178,11 +177,9 @@ std::vector<std::string> page_sizes(int dir) {
   constexpr std::string_view kPrefix = "hugetlb.", kSuffix = ".current";
   std::vector<std::string> sizes;
   for (const std::string& name : file_names(dir)) {
-    if (name.size() <= kPrefix.size() + kSuffix.size() || name.compare(0, kPrefix.size(), kPrefix) != 0)
-      continue;
+    if (name.size() <= kPrefix.size() + kSuffix.size() || name.compare(0, kPrefix.size(), kPrefix) != 0) continue;
     const std::string size = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
-    const bool plain =
-        name.substr(name.size() - kSuffix.size()) == kSuffix && size.find('.') == std::string::npos;
+    const bool plain = name.substr(name.size() - kSuffix.size()) == kSuffix && size.find('.') == std::string::npos;
     if (plain) sizes.push_back(size);
   }
   std::sort(sizes.begin(), sizes.end());
@@ -207,8 +204,8 @@ std::vector<RdmaStats> read_rdma(int dir) {
     std::string_view line = next_line(rest);
     const std::string_view device = next_word(line);
     if (!device.empty())
-      list.push_back({std::string(device), parse_number(part_of(line, "hca_handle")),
-                      parse_number(part_of(line, "hca_object"))});
+      list.push_back(
+          {std::string(device), parse_number(part_of(line, "hca_handle")), parse_number(part_of(line, "hca_object"))});
   }
   return list;
 }

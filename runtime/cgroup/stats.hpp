@@ -45,8 +45,7 @@ struct PidsStats {
 
 struct IoDeviceStats {
   std::uint32_t major = 0, minor = 0;
-  std::uint64_t read_bytes = 0, write_bytes = 0, read_ios = 0, write_ios = 0, discard_bytes = 0,
-                discard_ios = 0;
+  std::uint64_t read_bytes = 0, write_bytes = 0, read_ios = 0, write_ios = 0, discard_bytes = 0, discard_ios = 0;
 };
 struct IoStats {
   std::vector<IoDeviceStats> devices;

@@ -28,10 +28,7 @@ const char* remedy_of(int number) {
 }
 
 Error failure(const char* operation, const std::string& path, int number) {
-  return Error(operation + std::string(" cgroup ") + path)
-      .at(kPointer)
-      .because(number)
-      .remedy(remedy_of(number));
+  return Error(operation + std::string(" cgroup ") + path).at(kPointer).because(number).remedy(remedy_of(number));
 }
 
 // A cgroup that was there before: a second container, or what a crash left.
@@ -39,15 +36,9 @@ void refuse_in_use(const os::Fd& dir, const std::string& path) {
   const auto events = read_file(dir.get(), "cgroup.events");
   if (!events) throw failure("read cgroup.events of", path, events.error());
   if (value_of(events.value(), "populated") == "1")
-    throw Error("use cgroup " + path)
-        .at(kPointer)
-        .detail("it has processes")
-        .remedy("give each container its own");
+    throw Error("use cgroup " + path).at(kPointer).detail("it has processes").remedy("give each container its own");
   if (value_of(events.value(), "frozen") == "1")
-    throw Error("use cgroup " + path)
-        .at(kPointer)
-        .detail("it is frozen")
-        .remedy("write 0 to its cgroup.freeze");
+    throw Error("use cgroup " + path).at(kPointer).detail("it is frozen").remedy("write 0 to its cgroup.freeze");
 }
 
 std::string joined(const std::string& mount, const std::vector<std::string>& parts, std::size_t count) {
@@ -124,15 +115,12 @@ void remove_children(int dir) {
   // A child that is in use is waited for with its parent; a child that is gone is none.
   walk(
       dir, [](int) {},
-      [](int parent, const std::string& name) {
-        (void)os::unlinkat(parent, name.c_str(), kRemoveDirectory);
-      });
+      [](int parent, const std::string& name) { (void)os::unlinkat(parent, name.c_str(), kRemoveDirectory); });
 }
 
 std::string list_of(const std::vector<int>& pids) {
   std::string text;
-  for (std::size_t i = 0; i < pids.size() && i < 8; ++i)
-    text += (i == 0 ? "" : " ") + std::to_string(pids[i]);
+  for (std::size_t i = 0; i < pids.size() && i < 8; ++i) text += (i == 0 ? "" : " ") + std::to_string(pids[i]);
   return pids.size() > 8 ? text + " ..." : text;
 }
 
@@ -180,8 +168,7 @@ Created create(const std::string& mount, const std::string& path) {
   if (!made && made.error() != EEXIST) throw failure("create", full, made.error());
   auto dir = open_plain(full, os::kRdOnly);
   if (!dir) {
-    if (made)
-      (void)os::unlinkat(os::kAtFdcwd, full.c_str(), kRemoveDirectory);  // the first error is the one to tell
+    if (made) (void)os::unlinkat(os::kAtFdcwd, full.c_str(), kRemoveDirectory);  // the first error is the one to tell
     throw failure("open", full, dir.error());
   }
   if (made) return {std::move(*dir), depth - 1};
@@ -192,7 +179,8 @@ Created create(const std::string& mount, const std::string& path) {
 namespace {
 
 // False when the cgroup is busy and `wait` is not given.
-bool remove_leaf_and_parents(const std::string& mount, const std::string& path, unsigned existing, const Timeout* wait) {
+bool remove_leaf_and_parents(const std::string& mount, const std::string& path, unsigned existing,
+                             const Timeout* wait) {
   const std::vector<std::string> parts = checked_components("remove", path);
   const std::size_t depth = parts.size();
   if (existing >= depth) return true;

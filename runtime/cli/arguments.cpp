@@ -35,8 +35,7 @@ std::uint32_t parse_number(const char* what, const std::string& text) {
 
 Arguments::Arguments(const char* command, const char* operands, const char* purpose)
     : command_(command), app_(std::make_unique<CLI::App>(purpose)) {
-  usage_ = "wherry " + (command_.empty() ? "" : command_ + " ") + "[OPTIONS]" + (*operands == 0 ? "" : " ") +
-           operands;
+  usage_ = "wherry " + (command_.empty() ? "" : command_ + " ") + "[OPTIONS]" + (*operands == 0 ? "" : " ") + operands;
   app_->set_help_flag();  // ours is a plain flag: CLI11's own one builds an error with the whole text in it
   known_.reserve(16);
 }

@@ -11,12 +11,10 @@ void declare_create_options(Arguments& arguments, CreateOptions& options) {
   options.bundle = std::string(".");  // GCC 12 warns of the assignment of a literal
   arguments.text("-b,--bundle", options.bundle, "Directory of the bundle [.]");
   arguments.text("-f,--config", options.config_name, "Name of the configuration in the bundle [config.json]");
-  arguments.text("--console-socket", options.console_socket,
-                 "AF_UNIX socket that gets the terminal's master");
+  arguments.text("--console-socket", options.console_socket, "AF_UNIX socket that gets the terminal's master");
   arguments.text("--pidfd-socket", options.pidfd_socket, "AF_UNIX socket that gets a pidfd of the process");
   arguments.text("--pid-file", options.pid_file, "File to write the process id to");
-  arguments.flag("--no-pivot", options.no_pivot,
-                 "Move the root instead of pivot_root: for a rootfs on initramfs");
+  arguments.flag("--no-pivot", options.no_pivot, "Move the root instead of pivot_root: for a rootfs on initramfs");
   arguments.flag("--no-new-keyring", options.no_new_keyring, "Keep the caller's session keyring");
   arguments.number("--preserve-fds", options.preserve_fds, "Pass N more descriptors, from 3 on");
 }

@@ -7,8 +7,7 @@ namespace wherry::cli {
 
 // Exit code 1 if something is missing.
 int doctor_command(const Invocation& invocation) {
-  Arguments arguments("doctor", "",
-                      "Tell what this host can do for containers, and what to do about the rest.");
+  Arguments arguments("doctor", "", "Tell what this host can do for containers, and what to do about the rest.");
   if (!arguments.parse(invocation.words, 0, 0)) return 0;
   bool well = true;
   std::string text;

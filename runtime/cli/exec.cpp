@@ -22,8 +22,7 @@ void declare(Arguments& arguments, ExecOptions& options, Words& gids) {
   arguments.text("--cgroup", options.cgroup, "Sub-cgroup of the container's");
   arguments.flag("-d,--detach", options.detach, "Do not wait");
   arguments.text("--pid-file", options.pid_file, "File to write the process id to");
-  arguments.text("--console-socket", options.console_socket,
-                 "AF_UNIX socket that gets the terminal's master");
+  arguments.text("--console-socket", options.console_socket, "AF_UNIX socket that gets the terminal's master");
   arguments.text("--pidfd-socket", options.pidfd_socket, "AF_UNIX socket that gets a pidfd of the process");
   arguments.number("--preserve-fds", options.preserve_fds, "Pass N more descriptors, from 3 on");
 }
@@ -40,14 +39,14 @@ int exec_command(const Invocation& invocation) {
   const Words& operands = arguments.operands();
   options.id = operands[0];
   options.args.assign(operands.begin() + 1, operands.end());
-  if (options.args.empty() && options.process_file.empty())
-    throw Error("exec: neither a command nor --process");
+  if (options.args.empty() && options.process_file.empty()) throw Error("exec: neither a command nor --process");
   for (const std::string& gid : split(gids, ','))
     options.additional_gids.push_back(parse_number("--additional-gids", gid));
 
   const Settings settings = make_settings(invocation.globals);
   const BlockedSignals blocked(!options.detach);
   Process process = exec(settings, options);
+  for (const std::string& warning : process.warnings) invocation.log.warning(warning);
   return options.detach ? 0 : attend(process, "", invocation.log);
 }
 

@@ -18,8 +18,7 @@ int explain_command(const Invocation& invocation) {
   arguments.text("-f,--format", format, "text or json");
   if (!arguments.parse(invocation.words, 0, 1)) return 0;
   if (!arguments.operands().empty()) options.bundle = arguments.operands()[0];
-  if (format != "text" && format != "json")
-    throw Error("--format " + format).detail("is neither text nor json");
+  if (format != "text" && format != "json") throw Error("--format " + format).detail("is neither text nor json");
   const Explanation explanation = explain(make_settings(invocation.globals), options);
   const std::string& text = format == "json" ? explanation.json : explanation.text;
   print(text.ends_with('\n') ? text : text + "\n");

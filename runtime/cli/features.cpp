@@ -6,8 +6,7 @@
 namespace wherry::cli {
 
 int features_command(const Invocation& invocation) {
-  Arguments arguments("features", "",
-                      "Print what this runtime supports, as features.md of the specification says.");
+  Arguments arguments("features", "", "Print what this runtime supports, as features.md of the specification says.");
   if (!arguments.parse(invocation.words, 0, 0)) return 0;
   print(features_json() + "\n");
   return 0;

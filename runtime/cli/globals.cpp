@@ -24,8 +24,7 @@ void declare(Arguments& arguments, Globals& globals, Raw& raw) {
   arguments.text("--log-level", raw.log_level, "debug, info, warning or error");
   arguments.flag("--debug", raw.debug, "Same as --log-level debug");
   arguments.text("--cgroup-manager", globals.cgroup_manager, "cgroupfs or disabled");
-  arguments.flag("--systemd-cgroup", globals.systemd_cgroup,
-                 "Let systemd manage cgroups (not supported yet)");
+  arguments.flag("--systemd-cgroup", globals.systemd_cgroup, "Let systemd manage cgroups (not supported yet)");
   arguments.text("--rootless", raw.rootless, "true, false or auto; accepted, since nothing depends on it");
   arguments.flag("-v,--version", globals.version, "Print versions");
 }
@@ -33,8 +32,7 @@ void declare(Arguments& arguments, Globals& globals, Raw& raw) {
 std::string absolute(const std::string& path) {
   if (path.empty() || path[0] == '/') return path;
   char here[PATH_MAX];
-  if (getcwd(here, sizeof here) == nullptr)
-    throw Error("--root " + path).detail("the working directory is gone");
+  if (getcwd(here, sizeof here) == nullptr) throw Error("--root " + path).detail("the working directory is gone");
   return std::string(here) + "/" + path;
 }
 
@@ -96,9 +94,9 @@ Settings make_settings(const Globals& globals) {
   if (manager != "cgroupfs" && manager != "disabled" && manager != "systemd")
     throw Error("--cgroup-manager " + manager).detail("is none of cgroupfs, systemd, disabled");
   const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
-  return {.root = globals.root.empty() ? default_root(runtime_dir == nullptr ? "" : runtime_dir)
-                                       : absolute(globals.root),
-          .cgroup_manager = manager};
+  return {
+      .root = globals.root.empty() ? default_root(runtime_dir == nullptr ? "" : runtime_dir) : absolute(globals.root),
+      .cgroup_manager = manager};
 }
 
 }  // namespace wherry::cli

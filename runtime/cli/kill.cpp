@@ -9,8 +9,7 @@ namespace wherry::cli {
 
 int kill_command(const Invocation& invocation) {
   bool all = false, regex = false;
-  Arguments arguments("kill", "ID [SIGNAL]",
-                      "Send a signal, TERM if none is named, to a container's process.");
+  Arguments arguments("kill", "ID [SIGNAL]", "Send a signal, TERM if none is named, to a container's process.");
   arguments.flag("-a,--all", all, "To every process of the container");
   arguments.flag("--regex", regex, "ID is a regular expression: to every container that matches");
   if (!arguments.parse(invocation.words, 1, 2)) return 0;

@@ -15,8 +15,7 @@ std::string ids(const std::vector<ContainerState>& states) {
 std::string table(const std::vector<ContainerState>& states) {
   std::vector<Words> rows{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}};
   for (const ContainerState& state : states)
-    rows.push_back(
-        {state.id, std::to_string(state.pid), state.status, state.bundle, state.created, state.owner});
+    rows.push_back({state.id, std::to_string(state.pid), state.status, state.bundle, state.created, state.owner});
   return format_table(rows);
 }
 

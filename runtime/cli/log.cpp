@@ -24,9 +24,8 @@ struct Row {
 
 // logrus' names; the first one of a level is the one that is printed.
 constexpr Row kLevels[] = {
-    {"debug", Level::kDebug},     {"trace", Level::kDebug},  {"info", Level::kInfo},
-    {"warning", Level::kWarning}, {"warn", Level::kWarning}, {"error", Level::kError},
-    {"fatal", Level::kError},     {"panic", Level::kError},
+    {"debug", Level::kDebug},  {"trace", Level::kDebug}, {"info", Level::kInfo},   {"warning", Level::kWarning},
+    {"warn", Level::kWarning}, {"error", Level::kError}, {"fatal", Level::kError}, {"panic", Level::kError},
 };
 
 constexpr std::string_view name_of(Level level) {
@@ -36,8 +35,7 @@ constexpr std::string_view name_of(Level level) {
   return {};
 }
 
-constexpr level_enum kSpdlogLevels[] = {level_enum::debug, level_enum::info, level_enum::warn,
-                                        level_enum::err};
+constexpr level_enum kSpdlogLevels[] = {level_enum::debug, level_enum::info, level_enum::warn, level_enum::err};
 
 Level level_of(level_enum level) {
   for (std::size_t i = 0; i < std::size(kSpdlogLevels); ++i) {
@@ -50,15 +48,12 @@ class LineFormatter : public spdlog::formatter {
  public:
   explicit LineFormatter(bool json) : json_(json) {}
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
-    const auto seconds =
-        std::chrono::duration_cast<std::chrono::seconds>(message.time.time_since_epoch()).count();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(message.time.time_since_epoch()).count();
     const std::string_view text(message.payload.data(), message.payload.size());
     const std::string line = format_line(json_, level_of(message.level), text, seconds);
     out.append(line.data(), line.data() + line.size());
   }
-  [[nodiscard]] std::unique_ptr<formatter> clone() const override {
-    return std::make_unique<LineFormatter>(json_);
-  }
+  [[nodiscard]] std::unique_ptr<formatter> clone() const override { return std::make_unique<LineFormatter>(json_); }
 
  private:
   bool json_;
@@ -71,9 +66,7 @@ class BareFormatter : public spdlog::formatter {
     out.append(message.payload.data(), message.payload.data() + message.payload.size());
     out.push_back('\n');
   }
-  [[nodiscard]] std::unique_ptr<formatter> clone() const override {
-    return std::make_unique<BareFormatter>();
-  }
+  [[nodiscard]] std::unique_ptr<formatter> clone() const override { return std::make_unique<BareFormatter>(); }
 };
 
 // One write(2) for a line, so that lines of several processes in one O_APPEND file never mix. Not a
@@ -92,9 +85,7 @@ class DescriptorSink : public spdlog::sinks::sink {
   }
   void flush() override {}
   void set_pattern(const std::string&) override {}  // engines parse the one format there is
-  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override {
-    formatter_ = std::move(formatter);
-  }
+  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override { formatter_ = std::move(formatter); }
 
  private:
   std::unique_ptr<spdlog::formatter> formatter_;

@@ -29,8 +29,7 @@ struct LogOptions {
 [[nodiscard]] Level parse_level(const std::string& name);
 
 // One line with its newline; `unix_seconds` is printed in UTC.
-[[nodiscard]] std::string format_line(bool json, Level level, std::string_view message,
-                                      std::int64_t unix_seconds);
+[[nodiscard]] std::string format_line(bool json, Level level, std::string_view message, std::int64_t unix_seconds);
 
 // Nothing is made or opened before the first line.
 class Log {

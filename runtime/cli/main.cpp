@@ -28,8 +28,7 @@ void reset_child_signal() {
 void open_standard_streams() {
   for (int number = 0; number <= 2; ++number) {
     if (fcntl(number, F_GETFD) >= 0 || errno != EBADF) continue;
-    if (open("/dev/null", O_RDWR) != number)
-      throw Error("open /dev/null for a closed standard stream").because(errno);
+    if (open("/dev/null", O_RDWR) != number) throw Error("open /dev/null for a closed standard stream").because(errno);
   }
 }
 

@@ -26,8 +26,8 @@ void for_each_matching(const Settings& settings, const Invocation& invocation, c
     }
   }
   if (failed != 0)
-    throw Error("--regex: " + std::to_string(failed) + (failed == 1 ? " container" : " containers") +
-                " that \"" + expression + "\" matches failed");
+    throw Error("--regex: " + std::to_string(failed) + (failed == 1 ? " container" : " containers") + " that \"" +
+                expression + "\" matches failed");
 }
 
 }  // namespace wherry::cli

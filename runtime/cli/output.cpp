@@ -26,8 +26,7 @@ void print(std::string_view text) {
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows.empty() ? 0 : rows[0].size(), kLeastWidth);
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i)
-      widths[i] = std::max(widths[i], code_points(row[i]) + kPadding);
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], code_points(row[i]) + kPadding);
   }
   std::string text;
   for (const auto& row : rows) {
@@ -41,8 +40,7 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
 }
 
 bool wants_json(const std::string& format) {
-  if (format != "json" && format != "table")
-    throw Error("--format " + format).detail("is neither table nor json");
+  if (format != "json" && format != "table") throw Error("--format " + format).detail("is neither table nor json");
   return format == "json";
 }
 

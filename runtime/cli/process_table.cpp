@@ -25,9 +25,7 @@ std::string find_ps() {
     const std::string file = directory + "/ps";
     if (access(file.c_str(), X_OK) == 0) return file;
   }
-  throw Error("find the program ps")
-      .detail("there is none in PATH")
-      .remedy("install procps or use --format json");
+  throw Error("find the program ps").detail("there is none in PATH").remedy("install procps or use --format json");
 }
 
 std::optional<std::string_view> column(std::string_view line, std::size_t index) {
@@ -58,8 +56,7 @@ std::string read_process_table(const Words& options) {
   program.path = find_ps();
   program.args = {"ps"};
   program.args.insert(program.args.end(), options.begin(), options.end());
-  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
-    program.env.emplace_back(*entry);
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) program.env.emplace_back(*entry);
   program.standard_output = writer.get();
   const auto child = os::spawn(program);
   if (!child) throw Error("run " + program.path).because(child.error());
@@ -67,8 +64,7 @@ std::string read_process_table(const Words& options) {
   const auto table = os::read_all(reader.get(), kTableLimit);
   const auto status = os::reap(child.value().pidfd.get());
   if (!table) throw Error("read the output of ps").because(table.error());
-  if (!status || status.value().status() != 0)
-    throw Error("ps").detail("failed").remedy("check the ps options");
+  if (!status || status.value().status() != 0) throw Error("ps").detail("failed").remedy("check the ps options");
   return table.value();
 }
 

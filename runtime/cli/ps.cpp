@@ -19,8 +19,7 @@ std::string json_array(const std::vector<pid_t>& pids) {
 
 int ps_command(const Invocation& invocation) {
   std::string format = "table";
-  Arguments arguments("ps", "ID [PS-OPTIONS]",
-                      "List the processes of a container as ps(1) shows them [-ef].");
+  Arguments arguments("ps", "ID [PS-OPTIONS]", "List the processes of a container as ps(1) shows them [-ef].");
   arguments.text("-f,--format", format, "table or json");
   arguments.stop_at_operand();
   if (!arguments.parse(invocation.words, 1, SIZE_MAX)) return 0;

@@ -11,14 +11,12 @@ namespace {
 // The container runs already: what goes wrong here is a warning.
 void write_trace(const std::string& file, const std::string& trace, Log& log) {
   if (file.empty()) return;
-  const auto out =
-      os::openat(os::kAtFdcwd, file.c_str(), os::kWrOnly | os::kCreat | os::kTrunc | os::kNoCtty, 0644);
+  const auto out = os::openat(os::kAtFdcwd, file.c_str(), os::kWrOnly | os::kCreat | os::kTrunc | os::kNoCtty, 0644);
   const int fault = out ? os::write_all(out.value().get(), trace).error() : out.error();
   if (fault != 0) log.warning("write trace " + file + ": " + errno_name(fault));
 }
 
-int wait_and_remove(const Settings& settings, const CreateOptions& options, Process& process, bool keep,
-                    Log& log) {
+int wait_and_remove(const Settings& settings, const CreateOptions& options, Process& process, bool keep, Log& log) {
   const int status = attend(process, options.notify_socket, log);
   if (keep) return status;
   for (const std::string& warning : remove(settings, options.id, true)) log.warning(warning);
@@ -46,6 +44,7 @@ int run_command(const Invocation& invocation) {
   const Settings settings = make_settings(invocation.globals);
   const BlockedSignals blocked(!options.detach);
   Process process = run(settings, options);
+  for (const std::string& warning : process.warnings) invocation.log.warning(warning);
   write_trace(trace, process.trace, invocation.log);
   return options.detach ? 0 : wait_and_remove(settings, options, process, keep, invocation.log);
 }

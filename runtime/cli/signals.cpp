@@ -42,16 +42,14 @@ std::optional<int> real_time(std::string_view name) {
   const std::string_view rest = name.substr(5);
   if (rest.empty()) return from_min ? kRealTimeMin : kRealTimeMax;
   const auto offset = digits(rest.substr(1));
-  if (rest[0] != (from_min ? '+' : '-') || !offset || *offset > kRealTimeMax - kRealTimeMin)
-    return std::nullopt;
+  if (rest[0] != (from_min ? '+' : '-') || !offset || *offset > kRealTimeMax - kRealTimeMin) return std::nullopt;
   return from_min ? kRealTimeMin + *offset : kRealTimeMax - *offset;
 }
 
 }  // namespace
 
 std::optional<int> parse_signal(std::string_view text) {
-  if (const auto number = digits(text))
-    return *number >= 1 && *number <= kRealTimeMax ? number : std::nullopt;
+  if (const auto number = digits(text)) return *number >= 1 && *number <= kRealTimeMax ? number : std::nullopt;
   std::string name(text);
   std::ranges::transform(name, name.begin(),
                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });

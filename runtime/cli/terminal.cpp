@@ -54,8 +54,7 @@ void Backlog::append(char byte) noexcept {
 
 Terminal::Terminal(int master) noexcept : master_(master), raw_(0) {
   const auto flags = os::fcntl(master, F_GETFL);
-  if (flags)
-    (void)os::fcntl(master, F_SETFL, flags.value() | O_NONBLOCK);  // poll(2) comes before each call anyway
+  if (flags) (void)os::fcntl(master, F_SETFL, flags.value() | O_NONBLOCK);  // poll(2) comes before each call anyway
   resize();
 }
 
@@ -63,8 +62,7 @@ void Terminal::resize() noexcept {
   for (const int stream : {0, 1, 2}) {
     winsize size{};
     if (ioctl(stream, TIOCGWINSZ, &size) != 0) continue;
-    if (size.ws_row != 0 && size.ws_col != 0)
-      (void)ioctl(master_, TIOCSWINSZ, &size);  // only looks depend on it
+    if (size.ws_row != 0 && size.ws_col != 0) (void)ioctl(master_, TIOCSWINSZ, &size);  // only looks depend on it
     return;
   }
 }

@@ -7,9 +7,7 @@
 namespace wherry::cli {
 namespace {
 
-[[noreturn]] void refuse(const char* name) {
-  throw Error(std::string(name) + " is not supported by this version");
-}
+[[noreturn]] void refuse(const char* name) { throw Error(std::string(name) + " is not supported by this version"); }
 
 }  // namespace
 

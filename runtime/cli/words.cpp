@@ -73,8 +73,7 @@ SortedWords sort_words(const Words& words, const Known& known, bool stop_at_oper
       ++word;
       break;
     }
-    if (take_option(known, *word, sorted.options) && word + 1 != words.end())
-      sorted.options.push_back(*++word);
+    if (take_option(known, *word, sorted.options) && word + 1 != words.end()) sorted.options.push_back(*++word);
   }
   if (word != words.end() && *word == "--") ++word;
   sorted.operands.insert(sorted.operands.end(), word, words.end());

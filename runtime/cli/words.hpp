@@ -28,8 +28,7 @@ struct SortedWords {
 // be the next word, whatever it looks like. "--" ends the options. With `stop_at_operand` so does the first
 // operand: the rest belongs to somebody else (exec, ps), but for one "--" right behind it. Unknown options
 // stay in `options`.
-[[nodiscard]] SortedWords sort_words(const Words& words, const std::vector<OptionName>& known,
-                                     bool stop_at_operand);
+[[nodiscard]] SortedWords sort_words(const Words& words, const std::vector<OptionName>& known, bool stop_at_operand);
 
 struct CommandLine {
   Words globals;        // options before the command

@@ -34,7 +34,8 @@ std::string now() {
 // Of the cgroup's parents: the leaf is the container's own, whoever made it.
 unsigned existing_parents(const plan::Facts& facts) {
   unsigned existing = 0;
-  for (std::size_t at = facts.cgroup_path.find('/', 1); at != std::string::npos; at = facts.cgroup_path.find('/', at + 1)) {
+  for (std::size_t at = facts.cgroup_path.find('/', 1); at != std::string::npos;
+       at = facts.cgroup_path.find('/', at + 1)) {
     const std::string parent = facts.cgroup_mount + facts.cgroup_path.substr(0, at);
     struct statx status {};
     if (!os::statx(os::kAtFdcwd, parent.c_str(), 0, STATX_TYPE, status)) break;
@@ -63,9 +64,15 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
 void check_console_options(const CreateOptions& options, const oci::Process& process) {
   const bool has_socket = !options.console_socket.empty();
   if (process.terminal && options.detach && !has_socket)
-    throw Error("open a terminal").at("/process/terminal").detail("cannot allocate a tty when detached without a console socket").remedy("pass --console-socket");
+    throw Error("open a terminal")
+        .at("/process/terminal")
+        .detail("cannot allocate a tty when detached without a console socket")
+        .remedy("pass --console-socket");
   if (!process.terminal && has_socket)
-    throw Error("use the console socket").at("/process/terminal").detail("cannot use a console socket when the container allocates no tty").remedy("leave --console-socket away");
+    throw Error("use the console socket")
+        .at("/process/terminal")
+        .detail("cannot use a console socket when the container allocates no tty")
+        .remedy("leave --console-socket away");
 }
 
 Bundle read_runnable_bundle(const CreateOptions& options) {
@@ -195,6 +202,7 @@ class Creation {
     process.pidfd = launch_.take_pidfd();
     process.notify = std::move(notify_);
     process.console = std::move(console_);
+    process.warnings = std::move(plan_.warnings);
     if (options_.trace) process.trace = plan::trace_json(plan_, launch_.timings());
     kept_ = true;
     return process;
@@ -231,10 +239,14 @@ Bundle read_bundle(const CreateOptions& options) {
   const std::string& name = options.config_name;
   const std::string path = name.front() == '/' ? name : absolute_path(options.bundle) + "/" + name;
   auto text = os::read_file(os::kAtFdcwd, path.c_str(), kLargestConfig);
-  if (!text) throw Error("read " + path).because(text.error()).remedy("name the bundle with --bundle; `wherry spec` makes a config.json");
+  if (!text)
+    throw Error("read " + path)
+        .because(text.error())
+        .remedy("name the bundle with --bundle; `wherry spec` makes a config.json");
   Bundle bundle{std::move(*text), {}};
   bundle.spec = oci::read_spec(bundle.text);
-  if (auto faults = oci::validate(bundle.spec); !faults.empty()) throw oci::FaultsError("config.json", std::move(faults));
+  if (auto faults = oci::validate(bundle.spec); !faults.empty())
+    throw oci::FaultsError("config.json", std::move(faults));
   return bundle;
 }
 
@@ -250,7 +262,8 @@ void write_pid_file(const std::string& path, pid_t pid) {
   const std::size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   auto dir = os::openat(os::kAtFdcwd, directory.c_str(), os::kPath | os::kDirectory);
-  auto written = dir ? os::replace_file(dir->get(), slash == std::string::npos ? path : path.substr(slash + 1), std::to_string(pid), 0644)
+  auto written = dir ? os::replace_file(dir->get(), slash == std::string::npos ? path : path.substr(slash + 1),
+                                        std::to_string(pid), 0644)
                      : os::Status(dir.error());
   if (!written) throw Error("write the pid file " + path).because(written.error());
 }

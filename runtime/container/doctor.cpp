@@ -70,9 +70,7 @@ int try_clone_into_cgroup() {
   return result == -EBADF ? 0 : static_cast<int>(-result);
 }
 
-int try_openat2() {
-  return os::openat2(os::kAtFdcwd, "/", os::kPath, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS).error();
-}
+int try_openat2() { return os::openat2(os::kAtFdcwd, "/", os::kPath, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS).error(); }
 int try_open_tree() { return os::open_tree(os::kAtFdcwd, "/", 0).error(); }
 int try_fsopen() { return os::fsopen("tmpfs").error(); }
 
@@ -138,8 +136,7 @@ Finding examine_open_tree_namespace() {
   constexpr unsigned kOpenTreeNamespace = 2;
   const char* name = "open_tree into a namespace";
   const int fault = os::open_tree(os::kAtFdcwd, "/", kOpenTreeNamespace).error();
-  return good(name, fault == 0 ? "works"
-                               : errno_name(fault) + ", optional: without it the mount namespace is copied");
+  return good(name, fault == 0 ? "works" : errno_name(fault) + ", optional: without it the mount namespace is copied");
 }
 
 // --- namespaces ----------------------------------------------------------------------------------
@@ -163,9 +160,8 @@ struct NamespaceRow {
 };
 
 constexpr NamespaceRow kNamespaces[] = {
-    {"mount", CLONE_NEWNS},      {"uts", CLONE_NEWUTS},     {"ipc", CLONE_NEWIPC},
-    {"pid", CLONE_NEWPID},       {"network", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP},
-    {"time", os::kCloneNewTime},
+    {"mount", CLONE_NEWNS},    {"uts", CLONE_NEWUTS},       {"ipc", CLONE_NEWIPC},       {"pid", CLONE_NEWPID},
+    {"network", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", os::kCloneNewTime},
 };
 
 // Together with a user namespace for who may not make them alone.
@@ -175,12 +171,10 @@ Finding examine_namespaces() {
   for (const NamespaceRow& row : kNamespaces) {
     const int fault = try_namespace(row.flag | user);
     std::string& list = fault == 0 ? there : missing;
-    list += (list.empty() ? "" : " ") + std::string(row.name) +
-            (fault == 0 ? "" : " (" + errno_name(fault) + ")");
+    list += (list.empty() ? "" : " ") + std::string(row.name) + (fault == 0 ? "" : " (" + errno_name(fault) + ")");
   }
   if (missing.empty()) return good("namespaces", there);
-  return bad("namespaces", "without " + missing,
-             "use a kernel that has them, and check sysctl user.max_*_namespaces");
+  return bad("namespaces", "without " + missing, "use a kernel that has them, and check sysctl user.max_*_namespaces");
 }
 
 Finding examine_user_namespace() {
@@ -242,8 +236,7 @@ Finding examine_controllers(const std::string& mount) {
 // A cgroup for a moment, to see its files. The root of the hierarchy has no cgroup.kill.
 Finding examine_cgroup_kill(const std::string& mount) {
   const char* name = "cgroup.kill";
-  const auto parent =
-      os::openat(os::kAtFdcwd, (mount + cgroup::own_cgroup()).c_str(), os::kRdOnly | os::kDirectory);
+  const auto parent = os::openat(os::kAtFdcwd, (mount + cgroup::own_cgroup()).c_str(), os::kRdOnly | os::kDirectory);
   if (!parent) return bad(name, "open the own cgroup: " + errno_name(parent.error()), kCgroupRemedy);
   const std::string child = "wherry-doctor-" + std::to_string(os::getpid());
   const int made = os::mkdirat(parent.value().get(), child.c_str(), 0755).error();
@@ -298,8 +291,7 @@ Finding examine_seccomp() {
 
 Finding examine_security_modules() {
   const std::string modules = first_line("/sys/kernel/security/lsm");
-  return good("security modules",
-              modules.empty() ? "unknown: /sys/kernel/security/lsm cannot be read" : modules);
+  return good("security modules", modules.empty() ? "unknown: /sys/kernel/security/lsm cannot be read" : modules);
 }
 
 // user_namespaces(7): a user namespace may mount procfs only where nothing of the host's procfs is covered.
@@ -318,8 +310,7 @@ Finding examine_proc() {
       covers.push_back(words[4]);
   }
   if (covers.empty()) return good(name, "fully visible");
-  return bad(name, "covered: " + join(covers),
-             "containers in user namespaces cannot mount proc; unmount these");
+  return bad(name, "covered: " + join(covers), "containers in user namespaces cannot mount proc; unmount these");
 }
 
 // --- places --------------------------------------------------------------------------------------
@@ -330,12 +321,10 @@ Finding examine_root(const Settings& settings) {
   constexpr int kWriteAndSearch = 3;
   while (!place.empty() && fault == ENOENT) {
     fault = os::faccessat2(os::kAtFdcwd, place.c_str(), kWriteAndSearch, os::kAtEaccess).error();
-    if (fault == ENOENT)
-      place = place == "/" ? "" : place.substr(0, std::max<std::size_t>(place.rfind('/'), 1));
+    if (fault == ENOENT) place = place == "/" ? "" : place.substr(0, std::max<std::size_t>(place.rfind('/'), 1));
   }
   if (fault == 0) return good("state directory", settings.root);
-  return bad("state directory", settings.root + ": " + errno_name(fault),
-             "choose a writable one with --root");
+  return bad("state directory", settings.root + ": " + errno_name(fault), "choose a writable one with --root");
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ void add_capabilities(oci::Process& process, const std::vector<std::string>& nam
   if (!process.capabilities) process.capabilities.emplace();
   // As runc does it: the inheritable set stays as it is (CVE-2022-24769).
   for (const std::string& name : names)
-    for (oci::Strings* set : {&process.capabilities->bounding, &process.capabilities->effective, &process.capabilities->permitted})
+    for (oci::Strings* set :
+         {&process.capabilities->bounding, &process.capabilities->effective, &process.capabilities->permitted})
       set->push_back(name);
 }
 
@@ -58,7 +59,8 @@ oci::Process from_options(const ExecOptions& options, const oci::Spec& spec) {
   if (options.cwd) process.cwd = *options.cwd;
   process.env.insert(process.env.end(), options.env.begin(), options.env.end());
   if (options.user) set_user(process.user, *options.user);
-  process.user.additional_gids.insert(process.user.additional_gids.end(), options.additional_gids.begin(), options.additional_gids.end());
+  process.user.additional_gids.insert(process.user.additional_gids.end(), options.additional_gids.begin(),
+                                      options.additional_gids.end());
   add_capabilities(process, options.capabilities);
   if (options.apparmor) process.apparmor_profile = *options.apparmor;
   if (options.process_label) process.selinux_label = *options.process_label;
@@ -68,7 +70,8 @@ oci::Process from_options(const ExecOptions& options, const oci::Spec& spec) {
 
 oci::Process wanted_process(const ExecOptions& options, const oci::Spec& spec) {
   oci::Process process = options.process_file.empty() ? from_options(options, spec) : from_file(options.process_file);
-  if (auto faults = oci::validate_process(process); !faults.empty()) throw oci::FaultsError("process.json", std::move(faults));
+  if (auto faults = oci::validate_process(process); !faults.empty())
+    throw oci::FaultsError("process.json", std::move(faults));
   if (process.rlimits.empty()) process.rlimits = spec.process->rlimits;
   return process;
 }
@@ -100,26 +103,34 @@ os::Fd open_sub_cgroup(const Container& found, const std::string& path) {
     return std::move(*copy);
   }
   const std::string relative = path.front() == '/' ? "." + path : path;
-  auto dir = os::openat2(found.cgroup.get(), relative.c_str(), os::kRdOnly | os::kDirectory, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-  if (!dir) throw Error("open the cgroup " + path).because(dir.error()).detail("it must be a cgroup below the container's own");
+  auto dir = os::openat2(found.cgroup.get(), relative.c_str(), os::kRdOnly | os::kDirectory,
+                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!dir)
+    throw Error("open the cgroup " + path).because(dir.error()).detail("it must be a cgroup below the container's own");
   return std::move(*dir);
 }
 
 // Where pid 1 is now. An init such as systemd moves itself to a child of the cgroup, so that the cgroup itself takes no
 // process any more (cgroup-v2.rst "No Internal Process Constraint").
 os::Fd open_cgroup_of_pid1(const Container& found) {
-  const auto text = os::read_file(os::kAtFdcwd, ("/proc/" + std::to_string(found.record.pid) + "/cgroup").c_str(), 65536);
+  const auto text =
+      os::read_file(os::kAtFdcwd, ("/proc/" + std::to_string(found.record.pid) + "/cgroup").c_str(), 65536);
   const std::string path = text ? cgroup::parse_own_cgroup(text.value()) : "";
   const std::string& own = found.record.cgroup_path;
   if (path.size() <= own.size() || path.compare(0, own.size() + 1, own + "/") != 0) return {};
-  auto dir = os::openat2(found.cgroup.get(), path.c_str() + own.size() + 1, os::kRdOnly | os::kDirectory, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  auto dir = os::openat2(found.cgroup.get(), path.c_str() + own.size() + 1, os::kRdOnly | os::kDirectory,
+                         RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   return dir ? std::move(*dir) : os::Fd{};
 }
 
 class Execution {
  public:
-  Execution(InitProgram init, const ExecOptions& options, const Container& found, const oci::Process& process, const plan::Plan& plan)
-      : init_(std::move(init)), options_(options), process_(process), launch_(plan, "process.json", container::hook_state(found.record, "running")),
+  Execution(InitProgram init, const ExecOptions& options, const Container& found, const oci::Process& process,
+            const plan::Plan& plan)
+      : init_(std::move(init)),
+        options_(options),
+        process_(process),
+        launch_(plan, "process.json", container::hook_state(found.record, "running")),
         encoded_(plan::encode(plan)) {}
 
   Process run(os::Fd target, os::Fd cgroup) {
@@ -160,7 +171,9 @@ class Execution {
 void check_status(const Container& found, const ExecOptions& options) {
   if (!found.process) throw Error("exec in container " + found.record.id).detail("cannot exec in a stopped container");
   if (found.status == container::Status::kPaused && !options.ignore_paused)
-    throw Error("exec in container " + found.record.id).detail("cannot exec in a paused container").remedy("resume it, or use --ignore-paused");
+    throw Error("exec in container " + found.record.id)
+        .detail("cannot exec in a paused container")
+        .remedy("resume it, or use --ignore-paused");
 }
 
 os::Fd duplicate_pidfd(const Container& found) {
@@ -183,11 +196,15 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
   os::Fd cgroup = has_cgroup ? open_sub_cgroup(found, options.cgroup) : os::Fd{};
   try {
-    return Execution(std::move(init), options, found, process, plan).run(duplicate_pidfd(found), std::move(cgroup));
+    Process started =
+        Execution(std::move(init), options, found, process, plan).run(duplicate_pidfd(found), std::move(cgroup));
+    started.warnings = plan.warnings;
+    return started;
   } catch (const Error& error) {
     os::Fd other = error.number() == EBUSY && options.cgroup.empty() ? open_cgroup_of_pid1(found) : os::Fd{};
     if (!other) throw;
-    return Execution(InitProgram(options.preserve_fds), options, found, process, plan).run(duplicate_pidfd(found), std::move(other));
+    return Execution(InitProgram(options.preserve_fds), options, found, process, plan)
+        .run(duplicate_pidfd(found), std::move(other));
   }
 }
 

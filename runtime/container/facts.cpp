@@ -34,7 +34,7 @@ bool holds_sys_admin() {
 
 void read_hard_limits(plan::Facts& facts) {
   for (std::size_t resource = 0; resource < facts.hard_limits.size(); ++resource) {
-    uint64_t limit[2] = {0, 0};  // struct rlimit64
+    uint64_t limit[2] = {0, 0};                                                                    // struct rlimit64
     (void)os::raw_syscall(__NR_prlimit64, 0, static_cast<long>(resource), 0, os::address(limit));  // 0 when unknown
     facts.hard_limits[resource] = limit[1];
   }
@@ -43,14 +43,20 @@ void read_hard_limits(plan::Facts& facts) {
 std::string find_rootfs(const std::string& bundle, const std::string& path) {
   const std::string rootfs = path.front() == '/' ? path : bundle + "/" + path;
   auto dir = os::openat(os::kAtFdcwd, rootfs.c_str(), os::kPath | os::kDirectory);
-  if (!dir) throw Error("open the rootfs " + rootfs).at("/root/path").because(dir.error()).remedy("root.path must be a directory");
+  if (!dir)
+    throw Error("open the rootfs " + rootfs)
+        .at("/root/path")
+        .because(dir.error())
+        .remedy("root.path must be a directory");
   return rootfs;
 }
 
 bool same_file(const char* a, const char* b) {
-  struct statx left {}, right {};
+  struct statx left {
+  }, right{};
   return os::statx(os::kAtFdcwd, a, 0, STATX_INO, left) && os::statx(os::kAtFdcwd, b, 0, STATX_INO, right) &&
-         left.stx_ino == right.stx_ino && left.stx_dev_major == right.stx_dev_major && left.stx_dev_minor == right.stx_dev_minor;
+         left.stx_ino == right.stx_ino && left.stx_dev_major == right.stx_dev_major &&
+         left.stx_dev_minor == right.stx_dev_minor;
 }
 
 // A sysctl of the host's own network namespace would change the host.
@@ -59,7 +65,9 @@ void refuse_host_sysctls(const oci::Spec& spec) {
   if (network == nullptr || network->path.empty()) return;
   for (const auto& [key, value] : spec.linux.sysctl) {
     if (key.rfind("net", 0) == 0 && same_file(network->path.c_str(), "/proc/self/ns/net"))
-      throw Error("set the sysctl " + key).at("/linux/sysctl").detail("it is not allowed in the host's network namespace");
+      throw Error("set the sysctl " + key)
+          .at("/linux/sysctl")
+          .detail("it is not allowed in the host's network namespace");
   }
 }
 

@@ -134,10 +134,7 @@ std::string seccomp_features() {
 }
 
 std::string memory_policy_features() {
-  return Object(2)
-      .list("modes", names<oci::MemoryPolicyMode>())
-      .list("flags", names<oci::MemoryPolicyFlag>())
-      .done();
+  return Object(2).list("modes", names<oci::MemoryPolicyMode>()).list("flags", names<oci::MemoryPolicyFlag>()).done();
 }
 
 std::string linux_features() {
@@ -161,8 +158,7 @@ std::string features_json() {
   return Object(0)
       .text("ociVersionMin", "1.0.0")
       .text("ociVersionMax", "1.3.0")
-      .list("hooks",
-            {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"})
+      .list("hooks", {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"})
       .list("mountOptions", mount_options())
       .raw("linux", linux_features())
       .raw("annotations", Object(1).text("wherry.version", WHERRY_VERSION).done())

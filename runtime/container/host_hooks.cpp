@@ -50,7 +50,8 @@ void run_hook(const plan::RunHook<plan::Owned>& hook, const std::string& state) 
   const bool ended = wait_for_end(child->pidfd.get(), hook.timeout_seconds);
   if (!ended) kill_group(*child);
   auto exit = os::reap(child->pidfd.get());
-  if (!ended) throw Error(what).detail("it was killed after its timeout of " + std::to_string(hook.timeout_seconds) + " s");
+  if (!ended)
+    throw Error(what).detail("it was killed after its timeout of " + std::to_string(hook.timeout_seconds) + " s");
   if (!exit) throw Error(what).because(exit.error());
   if (exit->signaled) throw Error(what).detail("it was killed by signal " + std::to_string(exit->code));
   if (exit->code != 0) throw Error(what).detail("it exited with status " + std::to_string(exit->code));

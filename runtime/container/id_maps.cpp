@@ -49,7 +49,10 @@ void run_helper(const Kind& kind, const std::vector<plan::IdMap>& maps, pid_t pi
   if (!child) throw Error(base).at(kind.pointer).because(child.error()).remedy("install the package uidmap");
   auto exit = os::reap(child->pidfd.get());
   if (!exit || exit->status() != 0)
-    throw Error(base).at(kind.pointer).detail("it refused the map").remedy("list the ids in /etc/subuid and /etc/subgid");
+    throw Error(base)
+        .at(kind.pointer)
+        .detail("it refused the map")
+        .remedy("list the ids in /etc/subuid and /etc/subgid");
 }
 
 void write_as_user(const Kind& kind, const std::vector<plan::IdMap>& maps, unsigned own_id, pid_t pid) {
@@ -63,7 +66,8 @@ void write_as_user(const Kind& kind, const std::vector<plan::IdMap>& maps, unsig
 std::string map_text(const std::vector<plan::IdMap>& maps) {
   std::string text;
   for (const plan::IdMap& map : maps)
-    text += std::to_string(map.container_id) + " " + std::to_string(map.host_id) + " " + std::to_string(map.size) + "\n";
+    text +=
+        std::to_string(map.container_id) + " " + std::to_string(map.host_id) + " " + std::to_string(map.size) + "\n";
   return text;
 }
 

@@ -34,7 +34,10 @@ os::Result<os::Fd> open_installed() {
 unsigned open_ones(unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     if (!os::fcntl(static_cast<int>(3 + i), os::kFGetFd))
-      throw Error("preserve fd " + std::to_string(3 + i)).because(EBADF).detail("it is not open").remedy("lower --preserve-fds");
+      throw Error("preserve fd " + std::to_string(3 + i))
+          .because(EBADF)
+          .detail("it is not open")
+          .remedy("lower --preserve-fds");
   }
   return count;
 }
@@ -51,7 +54,8 @@ InitProgram::InitProgram(unsigned preserve_fds)
       page_(must(os::memfd_create("wherry-plan", 0), "make the plan's memory")),
       page_number_(page_.get()) {
   int ends[2];
-  if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made) throw Error("make a socket pair").because(made.error());
+  if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made)
+    throw Error("make a socket pair").because(made.error());
   channel_.reset(ends[0]);
   their_channel_.reset(ends[1]);
   os::Program from_memory = program();
@@ -97,7 +101,8 @@ os::Child InitProgram::finish() {
   }
   their_channel_.reset();  // from here on the channel's end is init's end
   if (child) return std::move(*child);
-  throw Error("start wherry-init").because(child.error())
+  throw Error("start wherry-init")
+      .because(child.error())
       .remedy("set the sysctl vm.memfd_noexec to 0 or 1, or install " + std::string(kInstalled));
 }
 

@@ -26,8 +26,8 @@ std::size_t status_size(std::size_t step_count) {
 }
 
 plan::StatusPage* map_page(int fd, std::size_t size) {
-  const long mapped = os::raw_syscall(__NR_mmap, 0, static_cast<long>(size), 3 /* PROT_READ | PROT_WRITE */,
-                                      1 /* MAP_SHARED */, fd, 0);
+  const long mapped =
+      os::raw_syscall(__NR_mmap, 0, static_cast<long>(size), 3 /* PROT_READ | PROT_WRITE */, 1 /* MAP_SHARED */, fd, 0);
   if (mapped < 0) throw Error("map the status page").because(static_cast<int>(-mapped));
   return reinterpret_cast<plan::StatusPage*>(mapped);
 }
@@ -55,7 +55,8 @@ void Launch::load(InitProgram init, const std::vector<unsigned char>& encoded_pl
   header.record_count = static_cast<uint32_t>(plan_.steps.size());
   std::memcpy(memory.data(), &header, sizeof header);
   memory.append(reinterpret_cast<const char*>(encoded_plan.data()), encoded_plan.size());
-  if (auto written = os::write_all(page_fd_.get(), memory); !written) throw Error("write the plan").because(written.error());
+  if (auto written = os::write_all(page_fd_.get(), memory); !written)
+    throw Error("write the plan").because(written.error());
   page_ = map_page(page_fd_.get(), page_size_);
   init_ = init.finish();
   is_child_ = true;
@@ -76,7 +77,8 @@ void Launch::resume(os::Fd channel, pid_t pid) {
   auto received = os::receive_message(channel_.get(), &message, sizeof message, fds, plan::kMaxSlots);
   const bool greeted = received && received->size == sizeof message && message.kind == MessageKind::kReached &&
                        received->fd_count == 1 && message.slots[0] == plan::slot::kStatusPage;
-  if (!greeted) throw Error("start the container").because(received ? EPIPE : received.error()).detail("its init did not answer");
+  if (!greeted)
+    throw Error("start the container").because(received ? EPIPE : received.error()).detail("its init did not answer");
   page_fd_.reset(fds[0]);
   page_size_ = status_size(plan_.steps.size());
   page_ = map_page(page_fd_.get(), page_size_);
@@ -197,7 +199,8 @@ void Launch::send_go() {
   }
   const auto sent = os::send_message(channel_.get(), &message, sizeof message, fds, message.slot_count);
   // EPIPE: init has failed meanwhile, and its last words are still to be read.
-  if (!sent && sent.error() != EPIPE && sent.error() != ECONNRESET) throw Error("speak to wherry-init").because(sent.error());
+  if (!sent && sent.error() != EPIPE && sent.error() != ECONNRESET)
+    throw Error("speak to wherry-init").because(sent.error());
   outgoing_.clear();
 }
 
@@ -285,10 +288,12 @@ Launch::Reached Launch::finish() {
   const int error = __atomic_load_n(&page_->error, __ATOMIC_ACQUIRE);
   const uint32_t step = page_->step;
   if (error != 0) fail({step, error, static_cast<plan::Detail>(page_->detail), page_->argument});
-  const bool executed = step < plan_.steps.size() && std::holds_alternative<plan::Exec<plan::Owned>>(plan_.steps[step].step);
+  const bool executed =
+      step < plan_.steps.size() && std::holds_alternative<plan::Exec<plan::Owned>>(plan_.steps[step].step);
   if (!executed) {
     const std::string where = step < plan_.steps.size() ? plan::phrase(plan_.steps[step].step) : "set up";
-    throw Error("set up the container").detail("its init was killed at: " + where)
+    throw Error("set up the container")
+        .detail("its init was killed at: " + where)
         .remedy("see the kernel log; a memory limit may be too small");
   }
   state_.status = "running";
@@ -319,7 +324,7 @@ void Launch::abandon() noexcept {
   channel_.reset();  // whoever waits for a turn ends
   if (init_.pidfd) (void)os::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
   if (pidfd_) (void)os::pidfd_send_signal(pidfd_.get(), SIGKILL);
-  if (init_.pidfd) (void)init_has_succeeded();  // it was killed above
+  if (init_.pidfd) (void)init_has_succeeded();            // it was killed above
   if (pidfd_ && is_child_) (void)os::reap(pidfd_.get());  // it was killed above
 }
 

@@ -57,8 +57,8 @@ void tell_host(int socket, const std::string& notify_socket, pid_t main_pid) {
 bool take_ready(int socket) {
   constexpr long kDontWait = 0x40;  // MSG_DONTWAIT
   char datagram[4096];
-  const long size = os::raw_syscall(__NR_recvfrom, socket, os::address(datagram), sizeof datagram,
-                                    kDontWait | os::kMsgTrunc, 0, 0);
+  const long size =
+      os::raw_syscall(__NR_recvfrom, socket, os::address(datagram), sizeof datagram, kDontWait | os::kMsgTrunc, 0, 0);
   if (size <= 0 || size > static_cast<long>(sizeof datagram)) return false;
   return says_ready({datagram, static_cast<std::size_t>(size)});
 }

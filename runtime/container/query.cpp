@@ -49,7 +49,9 @@ std::string default_root(const std::string& runtime_dir) {
   return runtime_dir + "/wherry";
 }
 
-ContainerState state(const Settings& settings, const std::string& id) { return describe(container::load(settings.root, id)); }
+ContainerState state(const Settings& settings, const std::string& id) {
+  return describe(container::load(settings.root, id));
+}
 
 std::vector<ContainerState> list(const Settings& settings) {
   std::vector<ContainerState> states;
@@ -71,7 +73,8 @@ std::string state_json(const ContainerState& state) { return oci::state_json(doc
 
 std::string list_json(const std::vector<ContainerState>& states) {
   std::string out = "[";
-  for (const ContainerState& state : states) out.append(out.size() == 1 ? "" : ",").append(oci::state_json_line(document(state)));
+  for (const ContainerState& state : states)
+    out.append(out.size() == 1 ? "" : ",").append(oci::state_json_line(document(state)));
   return states.empty() ? "null" : out + "]";
 }
 

@@ -57,7 +57,8 @@ std::vector<std::string> remove(const Settings& settings, const std::string& id,
     return {};
   }
   if (!force && !container::can_delete(found->status))
-    throw Error("cannot delete container " + id + " that is not stopped: " + container::name_of(found->status)).remedy("kill it first, or use --force");
+    throw Error("cannot delete container " + id + " that is not stopped: " + container::name_of(found->status))
+        .remedy("kill it first, or use --force");
   container::undo(found->record, found->process, found->cgroup);
   std::vector<std::string> warnings;
   try {

@@ -16,14 +16,20 @@ enum class Status { kCreating, kCreated, kRunning, kPaused, kStopped };
 }
 
 [[nodiscard]] constexpr bool can_start(Status status) noexcept { return status == Status::kCreated; }
-[[nodiscard]] constexpr bool can_exec(Status status) noexcept { return status == Status::kRunning || status == Status::kCreated; }
+[[nodiscard]] constexpr bool can_exec(Status status) noexcept {
+  return status == Status::kRunning || status == Status::kCreated;
+}
 [[nodiscard]] constexpr bool can_kill(Status status) noexcept {
   return status == Status::kCreated || status == Status::kRunning || status == Status::kPaused;
 }
-[[nodiscard]] constexpr bool can_pause(Status status) noexcept { return status == Status::kRunning || status == Status::kCreated; }
+[[nodiscard]] constexpr bool can_pause(Status status) noexcept {
+  return status == Status::kRunning || status == Status::kCreated;
+}
 [[nodiscard]] constexpr bool can_resume(Status status) noexcept { return status == Status::kPaused; }
 // runc deletes a created container as well, and engines rely on it.
-[[nodiscard]] constexpr bool can_delete(Status status) noexcept { return status == Status::kStopped || status == Status::kCreated; }
+[[nodiscard]] constexpr bool can_delete(Status status) noexcept {
+  return status == Status::kStopped || status == Status::kCreated;
+}
 
 // A container as it is now. Its descriptors may be empty.
 struct Container {

@@ -20,7 +20,8 @@ constexpr int kLockTimeoutMs = 10000;
 constexpr int kLockPauseMs = 5;  // flock(2) has no timeout and no descriptor to poll
 
 bool is_id_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '.' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' ||
+         c == '.' || c == '-';
 }
 
 bool is_id(const std::string& id) {
@@ -64,7 +65,9 @@ os::Status remove_tree(int parent, const char* name, unsigned depth = 0) {
 
 void check_id(const std::string& id) {
   if (is_id(id)) return;
-  throw Error("container id").detail("invalid id format").remedy("use 1 to 1024 of [A-Za-z0-9_+.-], not starting with \"-\"");
+  throw Error("container id")
+      .detail("invalid id format")
+      .remedy("use 1 to 1024 of [A-Za-z0-9_+.-], not starting with \"-\"");
 }
 
 StateDirectory StateDirectory::create(const std::string& root, const std::string& id) {
@@ -106,7 +109,10 @@ bool StateDirectory::try_lock() { return os::raw_syscall(__NR_flock, dir_.get(),
 void StateDirectory::lock() {
   for (int waited = 0; !try_lock(); waited += kLockPauseMs) {
     if (waited >= kLockTimeoutMs)
-      throw Error("lock " + path()).because(EWOULDBLOCK).detail("another command is at work on this container").remedy("try again");
+      throw Error("lock " + path())
+          .because(EWOULDBLOCK)
+          .detail("another command is at work on this container")
+          .remedy("try again");
     (void)os::poll(nullptr, 0, kLockPauseMs);  // a signal only shortens the pause
   }
 }

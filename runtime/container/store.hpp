@@ -55,7 +55,8 @@ class StateDirectory {
   [[nodiscard]] const std::string& id() const noexcept { return id_; }
 
  private:
-  StateDirectory(std::string root, std::string id, os::Fd dir) : root_(std::move(root)), id_(std::move(id)), dir_(std::move(dir)) {}
+  StateDirectory(std::string root, std::string id, os::Fd dir)
+      : root_(std::move(root)), id_(std::move(id)), dir_(std::move(dir)) {}
   [[nodiscard]] std::string path(const char* name = "") const;
 
   std::string root_, id_;

@@ -24,7 +24,10 @@ void wait_for_death(int pidfd) {
     const auto ready = os::poll(&fds, 1, static_cast<int>((deadline - os::monotonic_ns()) / 1000000) + 1);
     if (ready && fds.revents != 0) return;
   }
-  throw Error("kill the container's init").because(ETIMEDOUT).detail("it does not end").remedy("see its state in /proc");
+  throw Error("kill the container's init")
+      .because(ETIMEDOUT)
+      .detail("it does not end")
+      .remedy("see its state in /proc");
 }
 
 }  // namespace
@@ -33,7 +36,8 @@ void undo(const oci::Record& record) { undo(record, open_process(record), open_c
 
 void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
   // The usual end: everything in it has ended already.
-  const bool gone = !process && cgroup && cgroup::try_remove(record.cgroup_root, record.cgroup_path, record.cgroup_existing);
+  const bool gone =
+      !process && cgroup && cgroup::try_remove(record.cgroup_root, record.cgroup_path, record.cgroup_existing);
   if (gone) return;
   if (cgroup) cgroup::kill(cgroup.get());
   if (process) {

@@ -12,7 +12,8 @@ os::Result<uint32_t> receive_go(Context& context) noexcept {
   auto received = os::receive_message(context.channel.get(), &message, sizeof message, fds, plan::kMaxSlots);
   if (!received) return os::Result<uint32_t>::failure(received.error());
   if (received->size == 0) return os::Result<uint32_t>::failure(EPIPE);
-  bool valid = received->size == sizeof message && message.kind == MessageKind::kGo && message.slot_count == received->fd_count;
+  bool valid =
+      received->size == sizeof message && message.kind == MessageKind::kGo && message.slot_count == received->fd_count;
   for (uint32_t i = 0; i < received->fd_count; ++i) {
     Fd fd(fds[i]);
     valid = valid && message.slots[i] < kMaxPlanSlots;

@@ -50,13 +50,14 @@ struct Context {
   Fd page_fd;
   plan::StatusPage* page = nullptr;
   Fd slots[kMaxPlanSlots];
-  uint32_t step = 0;  // the step being executed
+  uint32_t step = 0;                    // the step being executed
   plan::Lane lane = plan::Lane::kInit;  // of this process
   bool spawned = false;                 // pid 1 goes on by itself: only steps of the init lane are left for init
 
   Fd proc;  // the host's procfs: writes through /proc/self and /proc/sys act on the calling task
   Fd root;  // the rootfs, once MountRoot or ChangeRoot has it
-  // The directory that make_parent() has looked up last: nodes and links of /dev come in a row. Forgotten by each mount.
+  // The directory that make_parent() has looked up last: nodes and links of /dev come in a row. Forgotten by each
+  // mount.
   Fd parent;
   char parent_path[64];
   SharedTree empty_directory;

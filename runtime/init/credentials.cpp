@@ -20,7 +20,8 @@ Outcome set_groups(const plan::ListView<uint32_t>& groups) noexcept {
   uint32_t ids[1024];  // more are accepted by no file system of the field; NGROUPS_MAX is 65536
   if (groups.count > 1024) return failed(EINVAL, Detail::kGroups);
   uint32_t count = 0;
-  if (!plan::for_each(groups, [&](uint32_t id) { return ids[count++] = id, true; })) return failed(EBADMSG, Detail::kPlan);
+  if (!plan::for_each(groups, [&](uint32_t id) { return ids[count++] = id, true; }))
+    return failed(EBADMSG, Detail::kPlan);
   return outcome_of(os::status_of(os::raw_syscall(__NR_setgroups, count, os::address(ids))), Detail::kGroups);
 }
 
@@ -44,8 +45,8 @@ bool may_change_owner(const struct statx& status) noexcept {
 
 Outcome execute(const plan::SetRlimit<Wired>& step, Context&) noexcept {
   const uint64_t limit[2] = {step.soft.value, step.hard.value};  // struct rlimit64
-  return outcome_of(os::status_of(
-      os::raw_syscall(__NR_prlimit64, 0, static_cast<long>(step.resource.value), os::address(limit), 0)));
+  return outcome_of(
+      os::status_of(os::raw_syscall(__NR_prlimit64, 0, static_cast<long>(step.resource.value), os::address(limit), 0)));
 }
 
 Outcome execute(const plan::SetScheduler<Wired>& step, Context&) noexcept {
@@ -63,7 +64,8 @@ Outcome execute(const plan::SetScheduler<Wired>& step, Context&) noexcept {
 
 Outcome execute(const plan::SetIoPriority<Wired>& step, Context&) noexcept {
   constexpr long kProcessGroup = 2;  // IOPRIO_WHO_PGRP
-  return outcome_of(os::status_of(os::raw_syscall(__NR_ioprio_set, kProcessGroup, 0, step.io_class << 13 | step.priority)));
+  return outcome_of(
+      os::status_of(os::raw_syscall(__NR_ioprio_set, kProcessGroup, 0, step.io_class << 13 | step.priority)));
 }
 
 Outcome execute(const plan::SetPersonality<Wired>& step, Context&) noexcept {
@@ -77,8 +79,9 @@ Outcome execute(const plan::SetMemoryPolicy<Wired>& step, Context&) noexcept {
   if (!plan::for_each(step.nodes, [&](uint64_t mask) { return nodes[count++] = mask, true; }))
     return failed(EBADMSG, Detail::kPlan);
   // The kernel reads maxnode - 1 bits.
-  return outcome_of(os::status_of(os::raw_syscall(__NR_set_mempolicy, static_cast<int>(step.mode),
-                                                  count == 0 ? 0 : os::address(nodes), count == 0 ? 0 : count * 64L + 1)));
+  return outcome_of(
+      os::status_of(os::raw_syscall(__NR_set_mempolicy, static_cast<int>(step.mode),
+                                    count == 0 ? 0 : os::address(nodes), count == 0 ? 0 : count * 64L + 1)));
 }
 
 Outcome execute(const plan::SetProcessLabel<Wired>& step, Context& context) noexcept {
@@ -117,7 +120,8 @@ Outcome execute(const plan::OwnStandardStreams<Wired>& step, Context&) noexcept 
 }
 
 Outcome execute(const plan::SetCredentials<Wired>& step, Context&) noexcept {
-  // capabilities(7): without it, leaving uid 0 clears the permitted set that SetCapabilities needs. exec clears the flag.
+  // capabilities(7): without it, leaving uid 0 clears the permitted set that SetCapabilities needs. exec clears the
+  // flag.
   if (auto kept = os::prctl(PR_SET_KEEPCAPS, 1); !kept) return outcome_of(kept);
   if (step.set_groups) {
     if (Outcome outcome = set_groups(step.groups); outcome.error != 0) return outcome;
@@ -138,8 +142,8 @@ Outcome execute(const plan::SetCapabilities<Wired>& step, Context&) noexcept {
     const uint32_t permitted = held[word].permitted & static_cast<uint32_t>(step.permitted.value >> (32 * word));
     wanted[word].permitted = permitted;
     wanted[word].effective = permitted & static_cast<uint32_t>(step.effective.value >> (32 * word));
-    wanted[word].inheritable = static_cast<uint32_t>(step.inheritable.value >> (32 * word)) &
-                               (held[word].permitted | held[word].inheritable);
+    wanted[word].inheritable =
+        static_cast<uint32_t>(step.inheritable.value >> (32 * word)) & (held[word].permitted | held[word].inheritable);
   }
   if (auto status = os::status_of(os::raw_syscall(__NR_capset, os::address(&header), os::address(wanted))); !status)
     return outcome_of(status);
@@ -155,10 +159,12 @@ Outcome execute(const plan::LoadSeccomp<Wired>& step, Context&) noexcept {
   const struct {
     unsigned short length;
     const unsigned char* filter;
-  } program{static_cast<unsigned short>(step.filter.size / sizeof(sock_filter)), step.filter.data};  // struct sock_fprog
+  } program{static_cast<unsigned short>(step.filter.size / sizeof(sock_filter)),
+            step.filter.data};  // struct sock_fprog
   if (step.filter.size % sizeof(sock_filter) != 0 || step.filter.size / sizeof(sock_filter) > BPF_MAXINSNS)
     return failed(EINVAL, Detail::kTooLarge);
-  return outcome_of(os::status_of(os::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.flags, os::address(&program))));
+  return outcome_of(
+      os::status_of(os::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.flags, os::address(&program))));
 }
 
 }  // namespace wherry::init

@@ -37,7 +37,8 @@ Outcome adopt_device(const plan::CreateDevice<Wired>& step, const Context& conte
   if (!node) return outcome_of(node);
   if (!is_device(node->get(), "", os::kAtEmptyPath, mode & os::kTypeMask, step.major, step.minor))
     return failed(EEXIST, Detail::kWrongDevice);
-  if (auto owned = os::fchownat(node->get(), "", step.uid, step.gid, os::kAtEmptyPath); !owned) return outcome_of(owned);
+  if (auto owned = os::fchownat(node->get(), "", step.uid, step.gid, os::kAtEmptyPath); !owned)
+    return outcome_of(owned);
   Outcome outcome = outcome_of(change_mode(context, node->get(), mode & 07777));
   outcome.rung = 1;
   return outcome;
@@ -50,7 +51,8 @@ os::Result<Fd> open_multiplexer(const Context& context) noexcept {
   // devpts itself, or the /dev/ptmx node 5:2: nothing else is a multiplexer.
   os::statfs64 filesystem{};
   const bool devpts = os::fstatfs(master->get(), filesystem) && filesystem.type == kDevptsSuperMagic;
-  if (!devpts && !is_device(master->get(), "", os::kAtEmptyPath, os::kTypeChar, 5, 2)) return os::Result<Fd>::failure(ENODEV);
+  if (!devpts && !is_device(master->get(), "", os::kAtEmptyPath, os::kTypeChar, 5, 2))
+    return os::Result<Fd>::failure(ENODEV);
   return master;
 }
 
@@ -71,8 +73,9 @@ Outcome bind_console(Context& context, int terminal) noexcept {
   if ((status.stx_mode & os::kTypeMask) == os::kTypeSymlink) return failed(ELOOP, Detail::kConsoleLink);
   auto tree = os::open_tree(terminal, "", os::kOpenTreeClone | os::kAtEmptyPath);
   if (!tree) return failed(tree.error(), Detail::kMountSource);
-  return outcome_of(os::move_mount(tree->get(), "", target->get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
-                    Detail::kMountAttach);
+  return outcome_of(
+      os::move_mount(tree->get(), "", target->get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+      Detail::kMountAttach);
 }
 
 // Before anything is written to it, or the first lines would end in two bytes.
@@ -138,7 +141,8 @@ Outcome execute(const plan::OpenConsole<Wired>& step, Context& context) noexcept
   if (!master) return failed(master.error(), Detail::kConsolePeer);
   int unlocked = 0;
   if (auto status = os::ioctl(master->get(), TIOCSPTLCK, &unlocked); !status) return outcome_of(status);
-  auto terminal = os::fd_of(os::raw_syscall(__NR_ioctl, master->get(), TIOCGPTPEER, os::kRdWr | os::kNoCtty | os::kCloexec));
+  auto terminal =
+      os::fd_of(os::raw_syscall(__NR_ioctl, master->get(), TIOCGPTPEER, os::kRdWr | os::kNoCtty | os::kCloexec));
   if (!terminal) return failed(terminal.error(), Detail::kConsolePeer);
   if (step.rows != 0 || step.columns != 0) {
     WindowSize size{static_cast<unsigned short>(step.rows), static_cast<unsigned short>(step.columns), 0, 0};

@@ -25,7 +25,8 @@ struct Child {
   if (error == 0) error = os::status_of(os::raw_syscall(__NR_setpgid, 0, 0)).error();
   if (error == 0)
     error = os::status_of(os::raw_syscall(__NR_execve, os::address(step.path.data), os::address(args.data()),
-                                          os::address(env.data()))).error();
+                                          os::address(env.data())))
+                .error();
   (void)os::write(report, &error, sizeof error);
   os::exit_group(127);
 }
@@ -66,7 +67,8 @@ Outcome reap(const Child& child, int report) noexcept {
   do reaped = os::raw_syscall(__NR_wait4, child.pid, os::address(&status), 0, 0);
   while (reaped == -EINTR);
   int error = 0;
-  if (auto got = os::read(report, &error, sizeof error); got && *got == sizeof error) return failed(error, Detail::kHookSpawn);
+  if (auto got = os::read(report, &error, sizeof error); got && *got == sizeof error)
+    return failed(error, Detail::kHookSpawn);
   const int signal = status & 0x7f;
   if (signal != 0) return failed(ECANCELED, Detail::kHookSignal, static_cast<uint32_t>(signal));
   const int code = (status >> 8) & 0xff;
@@ -77,7 +79,8 @@ Outcome reap(const Child& child, int report) noexcept {
 
 Outcome execute(const plan::RunHook<Wired>& step, Context& context) noexcept {
   int report[2] = {-1, -1};
-  if (auto made = os::status_of(os::raw_syscall(__NR_pipe2, os::address(report), os::kCloexec)); !made) return outcome_of(made);
+  if (auto made = os::status_of(os::raw_syscall(__NR_pipe2, os::address(report), os::kCloexec)); !made)
+    return outcome_of(made);
   const Fd reader(report[0]);
   Fd writer(report[1]);
   auto child = spawn(step, slot_fd(context, plan::slot::kHookState), writer.get());

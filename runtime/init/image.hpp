@@ -10,6 +10,8 @@ extern "C" const std::byte wherry_init_image_end[];
 
 namespace wherry::init {
 
-[[nodiscard]] inline std::span<const std::byte> image() noexcept { return {wherry_init_image_begin, wherry_init_image_end}; }
+[[nodiscard]] inline std::span<const std::byte> image() noexcept {
+  return {wherry_init_image_begin, wherry_init_image_end};
+}
 
 }  // namespace wherry::init

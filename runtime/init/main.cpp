@@ -31,7 +31,8 @@ os::Result<Fd> open_procfs() noexcept {
   if (!proc) return proc;
   os::statfs64 filesystem{};
   if (auto status = os::fstatfs(proc->get(), filesystem); !status) return os::Result<Fd>::failure(status.error());
-  return filesystem.type == os::kProcSuperMagic ? static_cast<os::Result<Fd>&&>(proc) : os::Result<Fd>::failure(ENOTDIR);
+  return filesystem.type == os::kProcSuperMagic ? static_cast<os::Result<Fd>&&>(proc)
+                                                : os::Result<Fd>::failure(ENOTDIR);
 }
 
 // The vector that the kernel lays out for a new program: argc, argv..., 0, env..., 0, auxv...

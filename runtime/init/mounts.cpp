@@ -42,14 +42,15 @@ Outcome set_propagation(int tree, plan::Propagation propagation) noexcept {
 
 bool is_directory(int fd) noexcept {
   struct statx status {};
-  return os::statx(fd, "", os::kAtEmptyPath, STATX_TYPE, status) && (status.stx_mode & os::kTypeMask) == os::kTypeDirectory;
+  return os::statx(fd, "", os::kAtEmptyPath, STATX_TYPE, status) &&
+         (status.stx_mode & os::kTypeMask) == os::kTypeDirectory;
 }
 
 // fsconfig(2) copies at most 255 bytes of a value.
 constexpr uint32_t kLongestParameter = 255;
 
-// fsconfig(2) says EINVAL of an unknown name and of a bad value alike; what read(2) of the context gives, one message at
-// a time until ENODATA, is "e tmpfs: Unknown parameter 'sise'" for the first.
+// fsconfig(2) says EINVAL of an unknown name and of a bad value alike; what read(2) of the context gives, one message
+// at a time until ENODATA, is "e tmpfs: Unknown parameter 'sise'" for the first.
 bool is_unknown(int filesystem, const char* key) noexcept {
   constexpr int kMostMessages = 8;  // the context keeps no more
   Line<512> wanted;
@@ -99,7 +100,8 @@ Result<Fd> make_filesystem(const plan::Mount<Wired>& step, Outcome& outcome) noe
     // A file system without a source parameter says EINVAL; the name is decoration there.
     (void)os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "source", step.source.data, 0);
   }
-  if (step.superblock_readonly) (void)os::fsconfig(filesystem->get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0);  // the mount is ro too
+  if (step.superblock_readonly)
+    (void)os::fsconfig(filesystem->get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0);  // the mount is ro too
   outcome = configure(filesystem->get(), step.options);
   if (outcome.error != 0) return Result<Fd>::failure(outcome.error);
   outcome = outcome_of(os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), Detail::kMountCreate);
@@ -114,9 +116,9 @@ struct FlagPair {
   unsigned long flag;
 };
 constexpr FlagPair kMountFlags[] = {
-    {MOUNT_ATTR_RDONLY, os::kMsRdonly},   {MOUNT_ATTR_NOSUID, os::kMsNosuid}, {MOUNT_ATTR_NODEV, os::kMsNodev},
-    {MOUNT_ATTR_NOEXEC, os::kMsNoexec},   {MOUNT_ATTR_NOATIME, 1024},         {MOUNT_ATTR_STRICTATIME, 1UL << 24},
-    {MOUNT_ATTR_NODIRATIME, 2048},        {MOUNT_ATTR_NOSYMFOLLOW, 256},
+    {MOUNT_ATTR_RDONLY, os::kMsRdonly}, {MOUNT_ATTR_NOSUID, os::kMsNosuid}, {MOUNT_ATTR_NODEV, os::kMsNodev},
+    {MOUNT_ATTR_NOEXEC, os::kMsNoexec}, {MOUNT_ATTR_NOATIME, 1024},         {MOUNT_ATTR_STRICTATIME, 1UL << 24},
+    {MOUNT_ATTR_NODIRATIME, 2048},      {MOUNT_ATTR_NOSYMFOLLOW, 256},
 };
 
 // mount(2) takes a path: /proc/self/fd/N of the target descriptor, through the host's procfs.
@@ -180,7 +182,8 @@ Outcome copy_owner(int from_dir, int to_dir, const char* name, const struct stat
 
 Outcome copy_entry(int from, int to, const char* name, int depth) noexcept {
   struct statx status {};
-  if (auto found = os::statx(from, name, os::kAtSymlinkNofollow, STATX_BASIC_STATS, status); !found) return outcome_of(found);
+  if (auto found = os::statx(from, name, os::kAtSymlinkNofollow, STATX_BASIC_STATS, status); !found)
+    return outcome_of(found);
   const unsigned type = status.stx_mode & os::kTypeMask;
   Outcome outcome = done();
   if (type == os::kTypeDirectory) {
@@ -201,7 +204,8 @@ Outcome copy_entry(int from, int to, const char* name, int depth) noexcept {
     if (!source || !target) return failed(source ? target.error() : source.error());
     outcome = copy_data(source->get(), target->get());
   } else {
-    const unsigned device = (status.stx_rdev_minor & 0xff) | (status.stx_rdev_major << 8) | ((status.stx_rdev_minor & ~0xffU) << 12);
+    const unsigned device =
+        (status.stx_rdev_minor & 0xff) | (status.stx_rdev_major << 8) | ((status.stx_rdev_minor & ~0xffU) << 12);
     outcome = outcome_of(os::mknodat(to, name, status.stx_mode, device));
   }
   return outcome.error != 0 ? outcome : copy_owner(from, to, name, status);
@@ -258,7 +262,8 @@ Outcome make_empty_directory(SharedTree& shared) noexcept {
   auto status = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "nr_inodes", "2", 0);  // 1 is too few before 5.16
   if (status) status = os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
   if (!status) return outcome_of(status, Detail::kMountCreate);
-  auto tree = os::fsmount(filesystem->get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  auto tree =
+      os::fsmount(filesystem->get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
   if (!tree) return failed(tree.error(), Detail::kMountCreate);
   shared.tree = static_cast<Fd&&>(*tree);
   return done();
@@ -297,9 +302,9 @@ Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept {
 
 Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept {
   const int recursive = step.recursive ? os::kAtRecursive : 0;
-  auto tree = step.slot != plan::slot::kNone
-                  ? take_slot(context, step.slot)
-                  : os::open_tree(os::kAtFdcwd, step.source.data, os::kOpenTreeClone | static_cast<unsigned>(recursive));
+  auto tree = step.slot != plan::slot::kNone ? take_slot(context, step.slot)
+                                             : os::open_tree(os::kAtFdcwd, step.source.data,
+                                                             os::kOpenTreeClone | static_cast<unsigned>(recursive));
   if (!tree) return failed(tree.error(), Detail::kMountSource);
   auto target = open_target(context, step.target, is_directory(tree->get()));
   if (!target) return target_failed(target.error());
@@ -312,7 +317,8 @@ Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept {
 Outcome execute(const plan::MakeReadonly<Wired>& step, Context& context) noexcept {
   auto target = open_in_root(context.root.get(), step.path.data, os::kPath);
   if (!target) return target.error() == ENOENT || target.error() == ENOTDIR ? done(1) : target_failed(target.error());
-  auto tree = os::open_tree(target->get(), "", os::kOpenTreeClone | os::kAtEmptyPath | static_cast<unsigned>(os::kAtRecursive));
+  auto tree =
+      os::open_tree(target->get(), "", os::kOpenTreeClone | os::kAtEmptyPath | static_cast<unsigned>(os::kAtRecursive));
   if (!tree) return failed(tree.error(), Detail::kMountSource);
   if (Outcome outcome = change(tree->get(), MOUNT_ATTR_RDONLY, 0, 0, true); outcome.error != 0) return outcome;
   return attach(tree->get(), target->get());

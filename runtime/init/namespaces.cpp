@@ -111,7 +111,8 @@ Outcome execute(const plan::StartSession<Wired>&, Context&) noexcept {
 }
 
 Outcome execute(const plan::JoinSessionKeyring<Wired>& step, Context&) noexcept {
-  const auto joined = os::status_of(os::raw_syscall(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, os::address(step.name.data)));
+  const auto joined =
+      os::status_of(os::raw_syscall(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, os::address(step.name.data)));
   return joined || joined.error() == ENOSYS ? done(joined ? 0 : 1) : outcome_of(joined);
 }
 

@@ -19,7 +19,8 @@ template <template <class> class Step>
 }
 
 template <template <class> class... Steps>
-Outcome dispatch(plan::StepList<Steps...>, uint16_t kind, const unsigned char* fields, uint32_t size, Context& context) noexcept {
+Outcome dispatch(plan::StepList<Steps...>, uint16_t kind, const unsigned char* fields, uint32_t size,
+                 Context& context) noexcept {
   Outcome outcome = failed(EBADMSG, Detail::kPlan);
   uint16_t candidate = 0;
   (void)((candidate++ == kind && (outcome = decode_and_execute<Steps>(fields, size, context), true)) || ...);
@@ -89,7 +90,8 @@ Outcome perform(uint16_t kind, const unsigned char* fields, uint32_t size, Conte
 
 int open_plan(Context& context) noexcept {
   struct statx status {};
-  if (auto found = os::statx(context.page_fd.get(), "", os::kAtEmptyPath, STATX_SIZE, status); !found) return found.error();
+  if (auto found = os::statx(context.page_fd.get(), "", os::kAtEmptyPath, STATX_SIZE, status); !found)
+    return found.error();
   const uint64_t size = status.stx_size;
   if (size < sizeof(plan::StatusPage) + sizeof(PlanHeader)) return EBADMSG;
   const long mapped = os::raw_syscall(__NR_mmap, 0, static_cast<long>(size), 3 /* PROT_READ | PROT_WRITE */,

@@ -96,7 +96,8 @@ struct BlockedSignals {
 
 os::Result<BlockedSignals> block_signals() noexcept {
   BlockedSignals signals;
-  (void)os::raw_syscall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, os::address(&kAllSignals), os::address(&signals.before), 8);
+  (void)os::raw_syscall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, os::address(&kAllSignals),
+                        os::address(&signals.before), 8);
   auto fd = os::fd_of(os::raw_syscall(__NR_signalfd4, -1, os::address(&kAllSignals), 8, os::kCloexec | os::kNonBlock));
   if (!fd) return os::Result<BlockedSignals>::failure(fd.error());
   signals.fd = static_cast<Fd&&>(*fd);
@@ -193,7 +194,8 @@ Outcome execute(const plan::Exec<Wired>& step, Context& context) noexcept {
   PointerArray args, env;
   const char* home = context.home[0] != 0 ? context.home : nullptr;
   if (!args.fill(step.args) || !env.fill(step.env, home)) return failed(ENOMEM, Detail::kPlan);
-  const long result = os::raw_syscall(__NR_execve, os::address(context.executable), os::address(args.data()), os::address(env.data()));
+  const long result =
+      os::raw_syscall(__NR_execve, os::address(context.executable), os::address(args.data()), os::address(env.data()));
   const int error = static_cast<int>(-result);
   return failed(error, error == EACCES ? Detail::kNotExecutable : Detail::kNone);
 }

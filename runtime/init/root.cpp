@@ -13,15 +13,16 @@ os::Status set_propagation(const char* path, uint64_t propagation) noexcept {
 // For the container's user the directories above the rootfs may be closed (EACCES): then it is mounted over "/",
 // which pivot_root(2) accepts as well, because a mount on the current root is reachable from it.
 Outcome attach_root(int tree, const char* path) noexcept {
-  const os::Status attached = os::move_mount(tree, "", os::kAtFdcwd, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
+  const os::Status attached =
+      os::move_mount(tree, "", os::kAtFdcwd, path, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
   if (attached) return done();
   if (attached.error() != EACCES && attached.error() != ENOENT) return failed(attached.error(), Detail::kMountAttach);
   const os::Status over = os::move_mount(tree, "", os::kAtFdcwd, "/", MOVE_MOUNT_F_EMPTY_PATH);
   return over ? done(1) : failed(over.error(), Detail::kMountAttach);
 }
 
-// The mount that holds `path` becomes private: pivot_root(2) refuses a shared parent, and the attachment must not travel
-// to the host's peers. mount(2) is EINVAL for a path that is no mount point, so the search goes upwards.
+// The mount that holds `path` becomes private: pivot_root(2) refuses a shared parent, and the attachment must not
+// travel to the host's peers. mount(2) is EINVAL for a path that is no mount point, so the search goes upwards.
 os::Status isolate_parent(TextView path) noexcept {
   char prefix[kPathMax];
   if (path.size >= kPathMax) return os::Status(ENAMETOOLONG);

@@ -25,9 +25,8 @@ struct Names;
 template <>
 struct Names<NamespaceType> {
   static constexpr Named<NamespaceType> kTable[] = {
-      {NamespaceType::kPid, "pid"},       {NamespaceType::kNetwork, "network"},
-      {NamespaceType::kMount, "mount"},   {NamespaceType::kIpc, "ipc"},
-      {NamespaceType::kUts, "uts"},       {NamespaceType::kUser, "user"},
+      {NamespaceType::kPid, "pid"},       {NamespaceType::kNetwork, "network"}, {NamespaceType::kMount, "mount"},
+      {NamespaceType::kIpc, "ipc"},       {NamespaceType::kUts, "uts"},         {NamespaceType::kUser, "user"},
       {NamespaceType::kCgroup, "cgroup"}, {NamespaceType::kTime, "time"},
   };
 };
@@ -178,21 +177,11 @@ struct Names<MemoryPolicyFlag> {
 
 // Rlimit::type is a string in config.json; its value here is the resource of prlimit(2).
 inline constexpr Named<int> kRlimitTypes[] = {
-    {RLIMIT_AS, "RLIMIT_AS"},
-    {RLIMIT_CORE, "RLIMIT_CORE"},
-    {RLIMIT_CPU, "RLIMIT_CPU"},
-    {RLIMIT_DATA, "RLIMIT_DATA"},
-    {RLIMIT_FSIZE, "RLIMIT_FSIZE"},
-    {RLIMIT_LOCKS, "RLIMIT_LOCKS"},
-    {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"},
-    {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"},
-    {RLIMIT_NICE, "RLIMIT_NICE"},
-    {RLIMIT_NOFILE, "RLIMIT_NOFILE"},
-    {RLIMIT_NPROC, "RLIMIT_NPROC"},
-    {RLIMIT_RSS, "RLIMIT_RSS"},
-    {RLIMIT_RTPRIO, "RLIMIT_RTPRIO"},
-    {RLIMIT_RTTIME, "RLIMIT_RTTIME"},
-    {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"},
+    {RLIMIT_AS, "RLIMIT_AS"},           {RLIMIT_CORE, "RLIMIT_CORE"},         {RLIMIT_CPU, "RLIMIT_CPU"},
+    {RLIMIT_DATA, "RLIMIT_DATA"},       {RLIMIT_FSIZE, "RLIMIT_FSIZE"},       {RLIMIT_LOCKS, "RLIMIT_LOCKS"},
+    {RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK"}, {RLIMIT_MSGQUEUE, "RLIMIT_MSGQUEUE"}, {RLIMIT_NICE, "RLIMIT_NICE"},
+    {RLIMIT_NOFILE, "RLIMIT_NOFILE"},   {RLIMIT_NPROC, "RLIMIT_NPROC"},       {RLIMIT_RSS, "RLIMIT_RSS"},
+    {RLIMIT_RTPRIO, "RLIMIT_RTPRIO"},   {RLIMIT_RTTIME, "RLIMIT_RTTIME"},     {RLIMIT_SIGPENDING, "RLIMIT_SIGPENDING"},
     {RLIMIT_STACK, "RLIMIT_STACK"},
 };
 

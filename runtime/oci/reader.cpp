@@ -37,9 +37,8 @@ static constexpr auto fields(const Rlimit*) {
 
 static constexpr auto fields(const Scheduler*) {
   return std::tuple{
-      must("policy", &Scheduler::policy),    may("nice", &Scheduler::nice),
-      may("priority", &Scheduler::priority), may("flags", &Scheduler::flags),
-      may("runtime", &Scheduler::runtime),   may("deadline", &Scheduler::deadline),
+      must("policy", &Scheduler::policy), may("nice", &Scheduler::nice),       may("priority", &Scheduler::priority),
+      may("flags", &Scheduler::flags),    may("runtime", &Scheduler::runtime), may("deadline", &Scheduler::deadline),
       may("period", &Scheduler::period),
   };
 }
@@ -208,8 +207,7 @@ static constexpr auto fields(const NetworkPriority*) {
 }
 
 static constexpr auto fields(const NetworkResources*) {
-  return std::tuple{may("classID", &NetworkResources::class_id),
-                    may("priorities", &NetworkResources::priorities)};
+  return std::tuple{may("classID", &NetworkResources::class_id), may("priorities", &NetworkResources::priorities)};
 }
 
 static constexpr auto fields(const RdmaLimit*) {
@@ -366,8 +364,7 @@ bool is_suffix(std::string_view text) {
 }
 
 bool is_semver(std::string_view text) {
-  if (!take_number(text) || !take(text, '.') || !take_number(text) || !take(text, '.') ||
-      !take_number(text)) {
+  if (!take_number(text) || !take(text, '.') || !take_number(text) || !take(text, '.') || !take_number(text)) {
     return false;
   }
   const std::size_t plus = text.find('+');
@@ -383,8 +380,7 @@ void check_version(const std::string& version, std::vector<Fault>& faults) {
     if (fault.pointer == "/ociVersion" || fault.pointer.empty()) return;  // missing or of a wrong type
   }
   if (!is_semver(version)) {
-    faults.push_back(
-        {"/ociVersion", "must be a semantic version, is \"" + version.substr(0, kMaxSpelled) + "\""});
+    faults.push_back({"/ociVersion", "must be a semantic version, is \"" + version.substr(0, kMaxSpelled) + "\""});
   } else if (!version.starts_with("1.")) {
     faults.push_back({"/ociVersion", "must be 1.x, is \"" + version.substr(0, kMaxSpelled) + "\""});
   }
@@ -469,14 +465,12 @@ void TypedReader::read(std::size_t at, const Place& place, std::string& out) {
 
 FaultsError::FaultsError(std::string document, std::vector<Fault> faults)
     : Error(summarize(faults)), faults_(std::move(faults)) {
-  (void)std::move(*this).in(std::move(document),
-                            faults_.size() == 1 ? faults_.front().pointer : std::string());
+  (void)std::move(*this).in(std::move(document), faults_.size() == 1 ? faults_.front().pointer : std::string());
 }
 
 Spec read_spec(std::string_view json, std::string_view document) {
-  return read_checked<Spec>(json, document, [](const Spec& spec, std::vector<Fault>& faults) {
-    check_version(spec.oci_version, faults);
-  });
+  return read_checked<Spec>(
+      json, document, [](const Spec& spec, std::vector<Fault>& faults) { check_version(spec.oci_version, faults); });
 }
 
 Process read_process(std::string_view json, std::string_view document) {

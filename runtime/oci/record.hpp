@@ -37,7 +37,7 @@ struct Record {
   std::string cgroup_root;           // mount point of the cgroup2 hierarchy
   unsigned cgroup_existing = 0;      // leading components of cgroup_path that were there before
   bool no_new_keyring = false;
-  bool creating = false;       // create is at work, or was cut off
+  bool creating = false;        // create is at work, or was cut off
   bool poststop_hooks = false;  // the config has some
   StringMap annotations;
   bool operator==(const Record&) const = default;

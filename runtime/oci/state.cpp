@@ -15,9 +15,8 @@ struct Utf8Lead {
 };
 
 constexpr Utf8Lead kUtf8Leads[] = {
-    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+    {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
 // Bytes of the multi-byte sequence at the front of `text`; 0: not UTF-8.
@@ -174,8 +173,7 @@ std::string rfc3339_utc(std::int64_t seconds, std::uint32_t nanoseconds) {
   const auto number = [](auto count) { return static_cast<std::uint64_t>(count); };
 
   std::string text = padded(number(static_cast<int>(date.year())), 4);
-  text += '-' + padded(static_cast<unsigned>(date.month()), 2) + '-' +
-          padded(static_cast<unsigned>(date.day()), 2);
+  text += '-' + padded(static_cast<unsigned>(date.month()), 2) + '-' + padded(static_cast<unsigned>(date.day()), 2);
   text += 'T' + padded(number(clock.hours().count()), 2) + ':' + padded(number(clock.minutes().count()), 2);
   text += ':' + padded(number(clock.seconds().count()), 2);
   if (nanoseconds != 0) {

@@ -20,9 +20,7 @@ class TapeWriter {
   // NOLINTBEGIN(readability-identifier-naming): the names are nlohmann's
   bool null() { return add(JsonKind::kNull, 0); }
   bool boolean(bool value) { return add(JsonKind::kBool, value ? 1 : 0); }
-  bool number_integer(number_integer_t value) {
-    return add(JsonKind::kNegative, static_cast<std::uint64_t>(value));
-  }
+  bool number_integer(number_integer_t value) { return add(JsonKind::kNegative, static_cast<std::uint64_t>(value)); }
   bool number_unsigned(number_unsigned_t value) { return add(JsonKind::kUnsigned, value); }
   bool number_float(number_float_t, const string_t& spelled) { return add(JsonKind::kReal, keep(spelled)); }
   bool string(string_t& value) { return add(JsonKind::kString, keep(value)); }
@@ -101,8 +99,7 @@ class TapeWriter {
 
 Tape::Tape(std::string_view json, std::string_view document) {
   if (json.size() > kMaxBytes) {
-    throw FaultsError(std::string(document),
-                      {{"", "is larger than " + std::to_string(kMaxBytes) + " bytes"}});
+    throw FaultsError(std::string(document), {{"", "is larger than " + std::to_string(kMaxBytes) + " bytes"}});
   }
   // An escape is never shorter than what it means, so the text is never larger than the document.
   text_.reserve(json.size());

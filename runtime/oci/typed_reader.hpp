@@ -90,12 +90,10 @@ class TypedReader {
     const JsonValue& value = tape_.at(at);
     if (value.kind == JsonKind::kUnsigned && std::in_range<Integer>(value.data)) {
       out = static_cast<Integer>(value.data);
-    } else if (value.kind == JsonKind::kNegative &&
-               std::in_range<Integer>(static_cast<std::int64_t>(value.data))) {
+    } else if (value.kind == JsonKind::kNegative && std::in_range<Integer>(static_cast<std::int64_t>(value.data))) {
       out = static_cast<Integer>(static_cast<std::int64_t>(value.data));
     } else {
-      out_of_range(at, place, static_cast<std::int64_t>(Limits::min()),
-                   static_cast<std::uint64_t>(Limits::max()));
+      out_of_range(at, place, static_cast<std::int64_t>(Limits::min()), static_cast<std::uint64_t>(Limits::max()));
     }
   }
 
@@ -146,8 +144,7 @@ class TypedReader {
     for (std::size_t child = at + 1; child < object.end; child = tape_.at(child).end) {
       const std::string_view key = tape_.key(tape_.at(child));
       const Place child_place{&place, key, 0, true};
-      if (key.find('\0') != std::string_view::npos)
-        fault(child_place, "the name must not contain a NUL byte");
+      if (key.find('\0') != std::string_view::npos) fault(child_place, "the name must not contain a NUL byte");
       read(child, child_place, map_slot(out, key));
     }
   }
@@ -193,8 +190,7 @@ class TypedReader {
   }
 
   template <typename Fields, std::size_t... kIndex>
-  void note_missing(const Place& place, const Fields& list, std::uint32_t seen,
-                    std::index_sequence<kIndex...>) {
+  void note_missing(const Place& place, const Fields& list, std::uint32_t seen, std::index_sequence<kIndex...>) {
     const auto check = [&](const auto& field, std::uint32_t bit) {
       if (field.required && (seen & bit) == 0) fault(Place{&place, field.name, 0, true}, "is required");
     };

@@ -30,9 +30,7 @@ class Report {
   std::string base_;
 };
 
-std::string item(std::string_view list, std::size_t index) {
-  return std::string(list) + "/" + std::to_string(index);
-}
+std::string item(std::string_view list, std::size_t index) { return std::string(list) + "/" + std::to_string(index); }
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";
@@ -66,8 +64,8 @@ bool is_file_name(std::string_view name) {
 }
 
 template <typename Number>
-void check_range(const Report& report, const char* pointer, const std::optional<Number>& value,
-                 std::int64_t low, std::int64_t high) {
+void check_range(const Report& report, const char* pointer, const std::optional<Number>& value, std::int64_t low,
+                 std::int64_t high) {
   if (!value || (std::cmp_greater_equal(*value, low) && std::cmp_less_equal(*value, high))) return;
   report.add(pointer, "must be between " + std::to_string(low) + " and " + std::to_string(high) + ", is " +
                           std::to_string(*value));
@@ -88,8 +86,7 @@ void check_id(const Report& report, const std::string& pointer, std::uint32_t id
 // "0-3,7": what the kernel's bitmap_parselist() takes, less its strides.
 bool is_number_list(std::string_view list) {
   const auto is_number = [](std::string_view text) {
-    return !text.empty() && text.size() <= 6 &&
-           std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+    return !text.empty() && text.size() <= 6 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
   };
   const auto value = [](std::string_view text) {
     int sum = 0;
@@ -121,8 +118,7 @@ void check_rlimits(const Report& report, const std::vector<Rlimit>& rlimits) {
     const auto same = [&](const Rlimit& other) { return other.type == limit.type; };
     const auto self = rlimits.begin() + static_cast<std::ptrdiff_t>(i);
     // config.md "POSIX process": both are MUST.
-    if (!rlimit_resource(limit.type))
-      report.add(item("/rlimits", i) + "/type", "unknown rlimit " + quoted(limit.type));
+    if (!rlimit_resource(limit.type)) report.add(item("/rlimits", i) + "/type", "unknown rlimit " + quoted(limit.type));
     if (std::find_if(rlimits.begin(), self, same) != self) {
       report.add(item("/rlimits", i) + "/type", "duplicate rlimit " + quoted(limit.type));
     }
@@ -184,8 +180,7 @@ void check_process(const Report& report, const Process& process) {
       {"/execCPUAffinity/final", &process.exec_cpu_affinity->final},
   };
   for (const auto& [pointer, list] : lists) {
-    if (!list->empty() && !is_number_list(*list))
-      report.add(pointer, "must be a list like 0-3,7, is " + quoted(*list));
+    if (!list->empty() && !is_number_list(*list)) report.add(pointer, "must be a list like 0-3,7, is " + quoted(*list));
   }
 }
 
@@ -269,8 +264,8 @@ void check_namespaces(const Report& report, const Linux& config) {
 
 void check_user_namespace(const Report& report, const Linux& config) {
   const Namespace* user = find_namespace(config, NamespaceType::kUser);
-  const std::pair<const char*, const std::vector<IdMapping>*> maps[] = {
-      {"/uidMappings", &config.uid_mappings}, {"/gidMappings", &config.gid_mappings}};
+  const std::pair<const char*, const std::vector<IdMapping>*> maps[] = {{"/uidMappings", &config.uid_mappings},
+                                                                        {"/gidMappings", &config.gid_mappings}};
   for (const auto& [pointer, mappings] : maps) {
     if (user == nullptr && !mappings->empty()) report.add(pointer, "needs a user namespace");
     if (user != nullptr && user->path.empty() && mappings->empty()) {
@@ -292,8 +287,7 @@ void check_time_offsets(const Report& report, const Linux& config) {
     const std::string pointer = "/timeOffsets/" + pointer_token(clock);
     if (clock != "monotonic" && clock != "boottime") report.add(pointer, "must be monotonic or boottime");
     if (offset.nanosecs > 999'999'999U) {
-      report.add(pointer + "/nanosecs",
-                 "must be less than 1000000000, is " + std::to_string(offset.nanosecs));
+      report.add(pointer + "/nanosecs", "must be less than 1000000000, is " + std::to_string(offset.nanosecs));
     }
   }
 }
@@ -328,8 +322,7 @@ void check_device(const Report& report, const Device& device) {
 bool is_interface_name(std::string_view name) {
   constexpr std::size_t kMaxLength = 15;  // IFNAMSIZ less the NUL
   const auto bad = [](char c) { return c == '/' || c == ':' || c == ' ' || (c >= '\t' && c <= '\r'); };
-  return !name.empty() && name.size() <= kMaxLength && name != "." && name != ".." &&
-         std::ranges::none_of(name, bad);
+  return !name.empty() && name.size() <= kMaxLength && name != "." && name != ".." && std::ranges::none_of(name, bad);
 }
 
 void check_net_devices(const Report& report, const Linux& config) {
@@ -342,8 +335,7 @@ void check_net_devices(const Report& report, const Linux& config) {
     const std::string pointer = "/netDevices/" + pointer_token(host_name);
     const std::string& target = device.name.empty() ? host_name : device.name;
     if (!is_interface_name(host_name)) report.add(pointer, "is not an interface name");
-    if (!is_interface_name(target))
-      report.add(pointer + "/name", "is not an interface name: " + quoted(target));
+    if (!is_interface_name(target)) report.add(pointer + "/name", "is not an interface name: " + quoted(target));
     const bool counted = target.find("%d") != std::string::npos;
     if (!counted && std::ranges::find(targets, target) != targets.end()) {
       report.add(pointer + "/name", "duplicate interface name " + quoted(target));
@@ -432,8 +424,7 @@ void check_named_limits(const Report& report, const Resources& resources) {
   for (std::size_t i = 0; i < resources.hugepage_limits.size(); ++i) {
     const HugepageLimit& limit = resources.hugepage_limits[i];
     if (!is_page_size(limit.page_size)) {
-      report.add(item("/hugepageLimits", i) + "/pageSize",
-                 "must be like 2MB or 1GB, is " + quoted(limit.page_size));
+      report.add(item("/hugepageLimits", i) + "/pageSize", "must be like 2MB or 1GB, is " + quoted(limit.page_size));
     }
   }
   if (resources.network) {
@@ -532,9 +523,7 @@ void check_sysctls(const Report& report, const Spec& spec) {
 // ---- seccomp
 
 // seccomp(2): SECCOMP_RET_DATA carries an errno for these two alone.
-bool takes_errno(SeccompAction action) {
-  return action == SeccompAction::kErrno || action == SeccompAction::kTrace;
-}
+bool takes_errno(SeccompAction action) { return action == SeccompAction::kErrno || action == SeccompAction::kTrace; }
 
 void check_errno(const Report& report, const char* pointer, SeccompAction action,
                  const std::optional<std::uint32_t>& number) {
@@ -553,8 +542,7 @@ void check_seccomp_syscall(const Report& report, const Seccomp& seccomp, const S
   }
   for (std::size_t i = 0; i < rule.args.size(); ++i) {
     if (rule.args[i].index > kMaxArgument) {
-      report.add(item("/args", i) + "/index",
-                 "must be between 0 and 5, is " + std::to_string(rule.args[i].index));
+      report.add(item("/args", i) + "/index", "must be between 0 and 5, is " + std::to_string(rule.args[i].index));
     }
   }
 }
@@ -593,16 +581,13 @@ void check_memory_policy(const Report& report, const MemoryPolicy& policy) {
   const std::string mode(name_of(policy.mode));
   const bool no_nodes = policy.mode == Mode::kDefault || policy.mode == Mode::kLocal;
   const bool any_nodes = policy.mode == Mode::kPreferred;
-  const auto has = [&](MemoryPolicyFlag flag) {
-    return std::ranges::find(policy.flags, flag) != policy.flags.end();
-  };
+  const auto has = [&](MemoryPolicyFlag flag) { return std::ranges::find(policy.flags, flag) != policy.flags.end(); };
   if (!policy.nodes.empty() && !is_number_list(policy.nodes)) {
     report.add("/nodes", "must be a list like 0-3,7, is " + quoted(policy.nodes));
   }
   if (no_nodes && !policy.nodes.empty()) report.add("/nodes", "must be empty for " + mode);
   if (!no_nodes && !any_nodes && policy.nodes.empty()) report.add("/nodes", "must not be empty for " + mode);
-  if (policy.nodes.empty() && !policy.flags.empty())
-    report.add("/flags", "must be empty when nodes is empty");
+  if (policy.nodes.empty() && !policy.flags.empty()) report.add("/flags", "must be empty when nodes is empty");
   if (has(MemoryPolicyFlag::kStaticNodes) && has(MemoryPolicyFlag::kRelativeNodes)) {
     report.add("/flags", "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other");
   }
@@ -614,8 +599,7 @@ void check_memory_policy(const Report& report, const MemoryPolicy& policy) {
 
 void check_paths(const Report& report, const char* pointer, const Strings& paths) {
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    if (!is_absolute(paths[i]))
-      report.add(item(pointer, i), "must be an absolute path, is " + quoted(paths[i]));
+    if (!is_absolute(paths[i])) report.add(item(pointer, i), "must be an absolute path, is " + quoted(paths[i]));
   }
 }
 

@@ -43,7 +43,8 @@ Result<Fd> connect_socket(const sockaddr_un& where, std::size_t size, int type) 
 Result<Fd> listen_at(int dir, const std::string& name) {
   auto fd = bind_at(dir, name, kSockSeqpacket, 0600);
   if (!fd) return fd;
-  if (auto status = status_of(raw_syscall(__NR_listen, fd->get(), 1)); !status) return Result<Fd>::failure(status.error());
+  if (auto status = status_of(raw_syscall(__NR_listen, fd->get(), 1)); !status)
+    return Result<Fd>::failure(status.error());
   return fd;
 }
 

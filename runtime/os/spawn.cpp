@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/spawn.hpp"
 
-#include "os/files.hpp"
-
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,6 +8,8 @@
 
 #include <array>
 #include <utility>
+
+#include "os/files.hpp"
 
 namespace wherry::os {
 namespace {
@@ -53,9 +53,9 @@ int exec_program(const Program& program, char* const* args, char* const* env) no
   if (!image) return image.error();
   const int executable = *image ? image->get() : program.executable;
   const bool by_fd = executable >= 0;
-  return status_of(raw_syscall(__NR_execveat, by_fd ? executable : kAtFdcwd,
-                               address(by_fd ? "" : program.path.c_str()), address(args), address(env),
-                               by_fd ? kAtEmptyPath : 0)).error();
+  return status_of(raw_syscall(__NR_execveat, by_fd ? executable : kAtFdcwd, address(by_fd ? "" : program.path.c_str()),
+                               address(args), address(env), by_fd ? kAtEmptyPath : 0))
+      .error();
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
@@ -71,7 +71,8 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 // Made ready by the parent: between the clone and the exec the child shares the parent's memory and may not allocate,
 // throw or take a lock.
 struct Spawning::Shared {
-  explicit Shared(Program the_program) : program(std::move(the_program)), args(pointers(program.args)), env(pointers(program.env)) {}
+  explicit Shared(Program the_program)
+      : program(std::move(the_program)), args(pointers(program.args)), env(pointers(program.env)) {}
 
   static int run(void* argument) noexcept {
     auto& shared = *static_cast<Shared*>(argument);
@@ -103,7 +104,8 @@ Spawning::Spawning(Program program) : shared_(new Shared(std::move(program))) {
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&all), address(&before), kSignalSetSize);
   shared.busy = 1;
   constexpr int kFlags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | SIGCHLD;
-  const int pid = ::clone(Shared::run, shared.stack.data() + shared.stack.size(), kFlags, &shared, &pidfd, nullptr, &shared.busy);
+  const int pid =
+      ::clone(Shared::run, shared.stack.data() + shared.stack.size(), kFlags, &shared, &pidfd, nullptr, &shared.busy);
   if (pid < 0) shared.clone_error = errno, shared.busy = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&before), 0, kSignalSetSize);
   if (pid > 0) shared.child = Child{pid, Fd(pidfd)};

@@ -18,11 +18,11 @@ struct Program {
   std::string path;
   std::vector<std::string> args;
   std::vector<std::string> env;
-  int standard_input = -1;      // becomes fd 0; -1: inherited
-  int standard_output = -1;     // becomes fd 1; -1: inherited
-  std::vector<int> kept;        // lose FD_CLOEXEC in the child
-  unsigned first_closed = 3;    // descriptors from here on are closed at the exec, but for `kept`
-  bool own_group = false;       // setpgid(0, 0)
+  int standard_input = -1;    // becomes fd 0; -1: inherited
+  int standard_output = -1;   // becomes fd 1; -1: inherited
+  std::vector<int> kept;      // lose FD_CLOEXEC in the child
+  unsigned first_closed = 3;  // descriptors from here on are closed at the exec, but for `kept`
+  bool own_group = false;     // setpgid(0, 0)
 };
 
 struct Child {
@@ -49,7 +49,7 @@ class Spawning {
 };
 
 struct Exit {
-  int code = 0;           // exit status, or the number of the signal
+  int code = 0;  // exit status, or the number of the signal
   bool signaled = false;
   // As a shell shows it: 128 + signal.
   [[nodiscard]] int status() const noexcept { return signaled ? 128 + code : code; }

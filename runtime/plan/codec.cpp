@@ -12,7 +12,9 @@ namespace wherry::plan {
 namespace {
 
 template <class T>
-concept HasFields = std::is_class_v<T> && requires(T& value) { T::fields(value, [](const char*, auto&) {}); };
+concept HasFields = std::is_class_v<T> && requires(T& value) {
+  T::fields(value, [](const char*, auto&) {});
+};
 
 template <class T>
 struct IsBits : std::false_type {};
@@ -24,10 +26,8 @@ class Writer {
   explicit Writer(std::vector<unsigned char>& out) : out_(out) {}
 
   template <class T>
-    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  void operator()(const char*, const T& value) {
-    raw(&value, sizeof value);
-  }
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+  void operator()(const char*, const T& value) { raw(&value, sizeof value); }
   template <class Tag>
   void operator()(const char*, const Bits<Tag>& value) {
     raw(&value.value, sizeof value.value);
@@ -80,8 +80,8 @@ class Reader {
   explicit Reader(WireReader& wire) : wire_(wire) {}
 
   template <class T>
-    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || IsBits<T>::value
-  void operator()(const char*, T& value) {
+  requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || IsBits<T>::value void operator()(const char*,
+                                                                                                    T& value) {
     read_field(wire_, value);
   }
   // Each enum that a field has names its last value: others index tables of names.
@@ -107,10 +107,7 @@ class Reader {
     for (uint32_t i = 0; i < count && wire_.ok(); ++i) (*this)("", list.emplace_back());
   }
   template <HasFields T>
-    requires(!IsBits<T>::value)
-  void operator()(const char*, T& value) {
-    T::fields(value, *this);
-  }
+  requires(!IsBits<T>::value) void operator()(const char*, T& value) { T::fields(value, *this); }
 
  private:
   template <class T>
@@ -137,7 +134,9 @@ void encode_step(const PlannedStep& planned, Writer& write) {
   write.fill_size(at);
 }
 
-[[noreturn]] void malformed() { throw Error("read the saved plan").detail("it is damaged").remedy("delete the container with --force"); }
+[[noreturn]] void malformed() {
+  throw Error("read the saved plan").detail("it is damaged").remedy("delete the container with --force");
+}
 
 template <std::size_t Index = 0>
 Step decode_kind(std::size_t index, WireReader& wire) {
@@ -184,13 +183,15 @@ std::vector<unsigned char> encode(const Plan& plan) {
 Plan decode(std::span<const unsigned char> bytes) {
   WireReader wire(bytes.data(), bytes.size());
   const auto header = wire.scalar<PlanHeader>();
-  if (!wire.ok() || header.magic != kPlanMagic || header.version != kPlanVersion || header.slot_count > 0xffff) malformed();
+  if (!wire.ok() || header.magic != kPlanMagic || header.version != kPlanVersion || header.slot_count > 0xffff)
+    malformed();
   Plan plan;
   plan.slot_count = static_cast<Slot>(header.slot_count);
   for (uint32_t i = 0; i < header.step_count; ++i) plan.steps.push_back(decode_step(wire));
   Reader read(wire);
   for (PlannedStep& planned : plan.steps) read("", planned.origin);
-  if (!wire.finished() || !std::ranges::equal(encode(plan), bytes)) malformed();  // sizes and flags that nothing above reads
+  if (!wire.finished() || !std::ranges::equal(encode(plan), bytes))
+    malformed();  // sizes and flags that nothing above reads
   return plan;
 }
 

@@ -25,7 +25,7 @@ Plan compile(const oci::Spec& spec, const Facts& facts) {
   compile_entry(out);     // init: sources, namespaces, the clone of pid 1; meanwhile the host makes the cgroup
   compile_identity(out);  // pid1: session, names
 
-  compile_root(out);           // the rootfs becomes a mount
+  compile_root(out);  // the rootfs becomes a mount
   compile_mounts(out);
   compile_devices(out);
   compile_console(out);

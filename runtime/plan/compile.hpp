@@ -12,8 +12,8 @@ namespace wherry::plan {
 // host that `facts` describe.
 [[nodiscard]] Plan compile(const oci::Spec& spec, const Facts& facts);
 
-// A further process in a running container. `process` is what it is to be, `spec` is the container's saved config. Origins
-// point into the process document.
+// A further process in a running container. `process` is what it is to be, `spec` is the container's saved config.
+// Origins point into the process document.
 [[nodiscard]] Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts);
 
 // For poststop hooks, which run when there is no plan any more.

@@ -4,10 +4,10 @@
 
 #include <vector>
 
+#include "oci/validate.hpp"
 #include "os/core/abi.hpp"
 #include "plan/compile_limits.hpp"
 #include "plan/composer.hpp"
-#include "oci/validate.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::plan {
@@ -17,14 +17,22 @@ using oci::NamespaceType;
 
 uint64_t clone_flag(NamespaceType type) {
   switch (type) {  // intentionally no default
-    case NamespaceType::kPid: return CLONE_NEWPID;
-    case NamespaceType::kNetwork: return CLONE_NEWNET;
-    case NamespaceType::kMount: return CLONE_NEWNS;
-    case NamespaceType::kIpc: return CLONE_NEWIPC;
-    case NamespaceType::kUts: return CLONE_NEWUTS;
-    case NamespaceType::kUser: return CLONE_NEWUSER;
-    case NamespaceType::kCgroup: return CLONE_NEWCGROUP;
-    case NamespaceType::kTime: return os::kCloneNewTime;
+    case NamespaceType::kPid:
+      return CLONE_NEWPID;
+    case NamespaceType::kNetwork:
+      return CLONE_NEWNET;
+    case NamespaceType::kMount:
+      return CLONE_NEWNS;
+    case NamespaceType::kIpc:
+      return CLONE_NEWIPC;
+    case NamespaceType::kUts:
+      return CLONE_NEWUTS;
+    case NamespaceType::kUser:
+      return CLONE_NEWUSER;
+    case NamespaceType::kCgroup:
+      return CLONE_NEWCGROUP;
+    case NamespaceType::kTime:
+      return os::kCloneNewTime;
   }
   return 0;
 }
@@ -106,7 +114,8 @@ void create_namespaces(Composer& out) {
 void spawn_pid1(Composer& out) {
   const bool has_cgroup = out.facts.cgroup_manager != CgroupManager::kDisabled;
   if (has_cgroup) out.init(AwaitSlot<Owned>{slot::kCgroup}, "/linux/cgroupsPath");
-  out.init(SpawnPid1<Owned>{{fresh_namespaces(out, kCloned)}, has_cgroup ? slot::kCgroup : slot::kNone}, "/linux/namespaces");
+  out.init(SpawnPid1<Owned>{{fresh_namespaces(out, kCloned)}, has_cgroup ? slot::kCgroup : slot::kNone},
+           "/linux/namespaces");
 }
 
 void compile_cgroup(Composer& out) {
@@ -138,7 +147,8 @@ void compile_entry(Composer& out) {
   if (out.facts.privileged && out.facts.cgroup_manager != CgroupManager::kDisabled)
     out.beside(AttachDeviceFilter{compile_device_rules(out.spec.linux)}, "/linux/resources/devices");
   for (const Joined& entry : joined) {
-    if (entry.type == NamespaceType::kCgroup) out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, entry.slot}, entry.origin);
+    if (entry.type == NamespaceType::kCgroup)
+      out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, entry.slot}, entry.origin);
   }
 }
 

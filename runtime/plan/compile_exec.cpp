@@ -17,8 +17,9 @@ struct Row {
   uint64_t flag;
 };
 constexpr Row kEntered[] = {
-    {NamespaceType::kPid, CLONE_NEWPID}, {NamespaceType::kNetwork, CLONE_NEWNET}, {NamespaceType::kMount, CLONE_NEWNS},
-    {NamespaceType::kIpc, CLONE_NEWIPC}, {NamespaceType::kUts, CLONE_NEWUTS},     {NamespaceType::kUser, CLONE_NEWUSER},
+    {NamespaceType::kPid, CLONE_NEWPID},       {NamespaceType::kNetwork, CLONE_NEWNET},
+    {NamespaceType::kMount, CLONE_NEWNS},      {NamespaceType::kIpc, CLONE_NEWIPC},
+    {NamespaceType::kUts, CLONE_NEWUTS},       {NamespaceType::kUser, CLONE_NEWUSER},
     {NamespaceType::kTime, os::kCloneNewTime},
 };
 

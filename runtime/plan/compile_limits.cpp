@@ -91,8 +91,7 @@ std::uint32_t device_number(const std::string& property, int64_t value) {
 
 std::optional<std::uint16_t> io_weight(const std::string& property, std::optional<std::uint16_t> weight) {
   if (!unless_zero(weight)) return std::nullopt;
-  if (*weight < 10 || *weight > 1000)
-    refuse_value(property, std::to_string(*weight), "must be from 10 to 1000");
+  if (*weight < 10 || *weight > 1000) refuse_value(property, std::to_string(*weight), "must be from 10 to 1000");
   return weight;
 }
 
@@ -123,14 +122,10 @@ struct ThrottleList {
 };
 
 constexpr ThrottleList kThrottleLists[] = {
-    {"blockIO/throttleReadBpsDevice", &oci::BlockIoResources::throttle_read_bps_device,
-     &IoThrottle::read_bps},
-    {"blockIO/throttleWriteBpsDevice", &oci::BlockIoResources::throttle_write_bps_device,
-     &IoThrottle::write_bps},
-    {"blockIO/throttleReadIOPSDevice", &oci::BlockIoResources::throttle_read_iops_device,
-     &IoThrottle::read_iops},
-    {"blockIO/throttleWriteIOPSDevice", &oci::BlockIoResources::throttle_write_iops_device,
-     &IoThrottle::write_iops},
+    {"blockIO/throttleReadBpsDevice", &oci::BlockIoResources::throttle_read_bps_device, &IoThrottle::read_bps},
+    {"blockIO/throttleWriteBpsDevice", &oci::BlockIoResources::throttle_write_bps_device, &IoThrottle::write_bps},
+    {"blockIO/throttleReadIOPSDevice", &oci::BlockIoResources::throttle_read_iops_device, &IoThrottle::read_iops},
+    {"blockIO/throttleWriteIOPSDevice", &oci::BlockIoResources::throttle_write_iops_device, &IoThrottle::write_iops},
 };
 
 void compile_block_io(const oci::BlockIoResources& io, Limits& limits) {
@@ -156,8 +151,7 @@ bool is_page_size(std::string_view text) {
 void compile_hugetlb(const std::vector<oci::HugepageLimit>& list, Limits& limits) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     if (!is_page_size(list[i].page_size))
-      refuse_value(element("hugepageLimits", i, "pageSize"), list[i].page_size,
-                   "must be a number and KB, MB or GB");
+      refuse_value(element("hugepageLimits", i, "pageSize"), list[i].page_size, "must be a number and KB, MB or GB");
     limits.hugetlb.push_back({list[i].page_size, list[i].limit});
   }
 }
@@ -165,8 +159,7 @@ void compile_hugetlb(const std::vector<oci::HugepageLimit>& list, Limits& limits
 void compile_network(const oci::NetworkResources& network) {
   if (network.class_id.value_or(0) != 0) refuse_v1("network/classID");
   const auto is_set = [](const oci::NetworkPriority& entry) { return entry.priority != 0; };
-  if (std::any_of(network.priorities.begin(), network.priorities.end(), is_set))
-    refuse_v1("network/priorities");
+  if (std::any_of(network.priorities.begin(), network.priorities.end(), is_set)) refuse_v1("network/priorities");
 }
 
 // RFC 6901: "~" and "/" of a member's name.
@@ -188,8 +181,7 @@ void compile_rdma(const oci::OrderedMap<oci::RdmaLimit>& devices, Limits& limits
   for (const auto& [device, limit] : devices) {
     if (device.empty() || device.find_first_of(" \t\n") != std::string::npos)
       refuse_value("rdma/" + escaped(device), "of device \"" + device + "\"", "is not the name of a device");
-    if (limit.hca_handles || limit.hca_objects)
-      limits.rdma.push_back({device, limit.hca_handles, limit.hca_objects});
+    if (limit.hca_handles || limit.hca_objects) limits.rdma.push_back({device, limit.hca_handles, limit.hca_objects});
   }
 }
 
@@ -204,8 +196,7 @@ void compile_unified(const oci::StringMap& files, Limits& limits) {
   }
 }
 
-constexpr DeviceRule allow(DeviceType type, std::optional<std::uint32_t> major,
-                           std::optional<std::uint32_t> minor) {
+constexpr DeviceRule allow(DeviceType type, std::optional<std::uint32_t> major, std::optional<std::uint32_t> minor) {
   return {true, type, major, minor, true, true, true};
 }
 constexpr DeviceRule allow_mknod(DeviceType type) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the process may do, and the exec. runtime-spec config.md "Process"; capabilities(7) and seccomp(2) decide the order.
+// What the process may do, and the exec. runtime-spec config.md "Process"; capabilities(7) and seccomp(2) decide the
+// order.
 #include <linux/capability.h>
 #include <linux/mempolicy.h>
 #include <linux/sched.h>
@@ -100,14 +101,22 @@ std::vector<uint64_t> node_mask(std::string_view list) {
     uint32_t last = first;
     if (parsed.ptr != list.data() + list.size() && *parsed.ptr == '-')
       parsed = std::from_chars(parsed.ptr + 1, list.data() + list.size(), last);
-    if (last >= 1024) throw Error("set the memory policy").at("/linux/memoryPolicy/nodes").because(ERANGE).detail("nodes go up to 1023");
+    if (last >= 1024)
+      throw Error("set the memory policy")
+          .at("/linux/memoryPolicy/nodes")
+          .because(ERANGE)
+          .detail("nodes go up to 1023");
     for (uint32_t node = first; node <= last; ++node) {
       if (mask.size() <= node / 64) mask.resize(node / 64 + 1);
       mask[node / 64] |= uint64_t{1} << (node % 64);
     }
     list.remove_prefix(static_cast<std::size_t>(parsed.ptr - list.data()));
     if (list.empty()) break;
-    if (list.front() != ',') throw Error("set the memory policy").at("/linux/memoryPolicy/nodes").because(EINVAL).detail("not a list of nodes");
+    if (list.front() != ',')
+      throw Error("set the memory policy")
+          .at("/linux/memoryPolicy/nodes")
+          .because(EINVAL)
+          .detail("not a list of nodes");
     list.remove_prefix(1);
   }
   return mask;
@@ -122,21 +131,22 @@ void add_memory_policy(Composer& out) {
   out.pid1(std::move(step), "/linux/memoryPolicy");
 }
 
-struct Capabilities {
-  uint64_t bounding = 0, effective = 0, permitted = 0, inheritable = 0, ambient = 0;
-};
+using Capabilities = Composer::Capabilities;
 
 Capabilities capabilities_of(Composer& out, const oci::Process& process) {
   Capabilities masks;
   if (!process.capabilities) return masks;
   std::vector<std::string> unknown;
-  const auto mask = [&](const oci::Strings& names) { return capability_mask(names, out.facts.last_capability, unknown); };
+  const auto mask = [&](const oci::Strings& names) {
+    return capability_mask(names, out.facts.last_capability, unknown);
+  };
   masks.bounding = mask(process.capabilities->bounding);
   masks.effective = mask(process.capabilities->effective);
   masks.permitted = mask(process.capabilities->permitted);
   masks.inheritable = mask(process.capabilities->inheritable);
   masks.ambient = mask(process.capabilities->ambient);
-  for (const std::string& name : unknown) out.plan.warnings.push_back("this kernel does not know the capability " + name);
+  for (const std::string& name : unknown)
+    out.plan.warnings.push_back("this kernel does not know the capability " + name);
   return masks;
 }
 
@@ -148,7 +158,7 @@ bool keeps_sys_admin(const Composer& out, const oci::Process& process, const Cap
 }
 
 void add_credentials(Composer& out, const oci::Process& process, const std::string& base) {
-  Capabilities masks = capabilities_of(out, process);
+  const Capabilities& masks = out.capabilities = capabilities_of(out, process);
   out.pid1(LimitBoundingSet<Owned>{{masks.bounding}}, base + "/capabilities/bounding");
   const oci::User& user = process.user;
   if (user.uid != 0) out.pid1(OwnStandardStreams<Owned>{user.uid}, base + "/user/uid");
@@ -158,8 +168,9 @@ void add_credentials(Composer& out, const oci::Process& process, const std::stri
     credentials.set_groups = !user.additional_gids.empty();
   out.pid1(std::move(credentials), base + "/user");
   const uint64_t kept = keeps_sys_admin(out, process, masks) ? kSysAdmin : 0;
-  out.pid1(SetCapabilities<Owned>{{masks.effective | kept}, {masks.permitted | kept}, {masks.inheritable}, {masks.ambient}},
-           base + "/capabilities");
+  out.pid1(
+      SetCapabilities<Owned>{{masks.effective | kept}, {masks.permitted | kept}, {masks.inheritable}, {masks.ambient}},
+      base + "/capabilities");
 }
 
 std::string_view key_of(std::string_view assignment) { return assignment.substr(0, assignment.find('=')); }
@@ -173,7 +184,8 @@ std::vector<std::string> environment(const Composer& out, const oci::Process& pr
   }
   if (!out.facts.notify_socket.empty()) all.push_back("NOTIFY_SOCKET=/run/notify/notify.sock");
   for (auto at = all.begin(); at != all.end(); ++at) {
-    const bool repeated = std::any_of(std::next(at), all.end(), [&](const std::string& later) { return key_of(later) == key_of(*at); });
+    const bool repeated =
+        std::any_of(std::next(at), all.end(), [&](const std::string& later) { return key_of(later) == key_of(*at); });
     if (!repeated) env.push_back(*at);
   }
   return env;
@@ -188,7 +200,7 @@ std::string value_of(const std::vector<std::string>& env, std::string_view key) 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 void add_program(Composer& out, const oci::Process& process, const std::string& base) {
-  const std::vector<std::string> env = environment(out, process);
+  const std::vector<std::string>& env = out.environment = environment(out, process);
   if (value_of(env, "HOME").empty()) out.pid1(FindHome<Owned>{process.user.uid}, base + "/env");
   const std::string path = value_of(env, "PATH");
   out.pid1(FindExecutable<Owned>{process.args.front(), path.empty() ? kDefaultPath : path}, base + "/args/0");
@@ -217,11 +229,13 @@ void load_filter(Composer& out) {
 
 // Raising a hard limit needs CAP_SYS_RESOURCE over the initial user namespace, which pid 1 has lost inside its own.
 void compile_raised_limits(Composer& out, const oci::Process& process, const std::string& base) {
-  add_limits(out, process, base, [&](const auto& limit) { return is_raised(out, limit); }, Lane::kInit);
+  add_limits(
+      out, process, base, [&](const auto& limit) { return is_raised(out, limit); }, Lane::kInit);
 }
 
 void compile_process(Composer& out, const oci::Process& process, const std::string& base) {
-  add_limits(out, process, base, [&](const auto& limit) { return !is_raised(out, limit); }, Lane::kPid1);
+  add_limits(
+      out, process, base, [&](const auto& limit) { return !is_raised(out, limit); }, Lane::kPid1);
   add_scheduling(out, process, base);
   add_memory_policy(out);
   add_labels(out, process, base);
@@ -235,10 +249,11 @@ void compile_process(Composer& out, const oci::Process& process, const std::stri
 
 void compile_filter_and_exec(Composer& out, const oci::Process& process, const std::string& base) {
   if (has_filter(out)) load_filter(out);
-  const Capabilities masks = capabilities_of(out, process);
+  const Capabilities& masks = out.capabilities;
   if (keeps_sys_admin(out, process, masks))
-    out.pid1(SetCapabilities<Owned>{{masks.effective}, {masks.permitted}, {masks.inheritable}, {}}, base + "/capabilities");
-  out.pid1(Exec<Owned>{process.args, environment(out, process)}, base + "/args");
+    out.pid1(SetCapabilities<Owned>{{masks.effective}, {masks.permitted}, {masks.inheritable}, {}},
+             base + "/capabilities");
+  out.pid1(Exec<Owned>{process.args, std::move(out.environment)}, base + "/args");
 }
 
 }  // namespace wherry::plan

@@ -18,7 +18,10 @@ constexpr Row kRows[] = {
 };
 
 [[noreturn]] void refuse(const std::string& pointer) {
-  throw Error(pointer.substr(pointer.rfind('/') + 1)).at(pointer).detail("it is not supported by this version").remedy("remove it");
+  throw Error(pointer.substr(pointer.rfind('/') + 1))
+      .at(pointer)
+      .detail("it is not supported by this version")
+      .remedy("remove it");
 }
 
 }  // namespace

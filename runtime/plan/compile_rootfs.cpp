@@ -39,14 +39,22 @@ constexpr Link kLinks[] = {
 
 uint64_t propagation_bits(oci::RootfsPropagation propagation) {
   switch (propagation) {  // intentionally no default
-    case oci::RootfsPropagation::kPrivate: return os::kMsPrivate;
-    case oci::RootfsPropagation::kRprivate: return os::kMsPrivate | os::kMsRec;
-    case oci::RootfsPropagation::kShared: return os::kMsShared;
-    case oci::RootfsPropagation::kRshared: return os::kMsShared | os::kMsRec;
-    case oci::RootfsPropagation::kSlave: return os::kMsSlave;
-    case oci::RootfsPropagation::kRslave: return os::kMsSlave | os::kMsRec;
-    case oci::RootfsPropagation::kUnbindable: return os::kMsUnbindable;
-    case oci::RootfsPropagation::kRunbindable: return os::kMsUnbindable | os::kMsRec;
+    case oci::RootfsPropagation::kPrivate:
+      return os::kMsPrivate;
+    case oci::RootfsPropagation::kRprivate:
+      return os::kMsPrivate | os::kMsRec;
+    case oci::RootfsPropagation::kShared:
+      return os::kMsShared;
+    case oci::RootfsPropagation::kRshared:
+      return os::kMsShared | os::kMsRec;
+    case oci::RootfsPropagation::kSlave:
+      return os::kMsSlave;
+    case oci::RootfsPropagation::kRslave:
+      return os::kMsSlave | os::kMsRec;
+    case oci::RootfsPropagation::kUnbindable:
+      return os::kMsUnbindable;
+    case oci::RootfsPropagation::kRunbindable:
+      return os::kMsUnbindable | os::kMsRec;
   }
   return 0;
 }
@@ -128,7 +136,10 @@ void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& 
   step.fallback = fallback_for(out, type);
   step.type = std::move(type);
   if (step.copy_up && step.type != "tmpfs")
-    throw Error("mount " + step.type + " on " + step.target).at(origin).because(EINVAL).detail("tmpcopyup is for tmpfs");
+    throw Error("mount " + step.type + " on " + step.target)
+        .at(origin)
+        .because(EINVAL)
+        .detail("tmpcopyup is for tmpfs");
   out.pid1(std::move(step), origin);
 }
 
@@ -151,12 +162,21 @@ void refuse_id_mappings(const oci::Mount& mount, const MountOptions& options, co
 
 // What may be bound below /proc: files that lxcfs and the like put there.
 constexpr const char* kProcFiles[] = {
-    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
-    "/proc/slabinfo", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
 };
 
 // CVE-2019-16884: what stands in for /proc would take the writes of labels. Bound there may be the host's procfs alone.
-void protect_proc(const Composer& out, const oci::Mount& mount, const MountOptions& options, const std::string& origin) {
+void protect_proc(const Composer& out, const oci::Mount& mount, const MountOptions& options,
+                  const std::string& origin) {
   const std::string target = normalized(mount.destination);
   if (target != "/proc" && target.rfind("/proc/", 0) != 0) return;
   const bool procfs = options.bind ? normalized(absolute(out, mount.source)) == "/proc" : mount.type == "proc";
@@ -200,7 +220,8 @@ void add_device(Composer& out, const CreateDevice<Owned>& device, Slot slot, con
   if (!borrows_devices(out) || (device.mode.value & os::kTypeMask) == os::kTypeFifo) return out.pid1(device, origin);
   if (slot == slot::kNone) {
     slot = out.new_slot(origin);
-    out.pid1(OpenDevice<Owned>{device.path, slot, {device.mode.value & os::kTypeMask}, device.major, device.minor}, origin);
+    out.pid1(OpenDevice<Owned>{device.path, slot, {device.mode.value & os::kTypeMask}, device.major, device.minor},
+             origin);
   }
   out.pid1(BindDevice<Owned>{device.path, slot}, origin);
 }
@@ -267,7 +288,9 @@ Slot at(const std::vector<Slot>& slots, std::size_t index) { return index < slot
 
 void refuse_without_mount_namespace(const Composer& out) {
   const auto refuse = [](const char* pointer, const char* what) {
-    throw Error(what).at(pointer).detail("there is no mount namespace, so it would change the host's mounts")
+    throw Error(what)
+        .at(pointer)
+        .detail("there is no mount namespace, so it would change the host's mounts")
         .remedy("add {\"type\": \"mount\"} to linux.namespaces");
   };
   if (!out.spec.mounts.empty()) refuse("/mounts", "mount file systems");

@@ -14,7 +14,9 @@ namespace wherry::plan {
 
 class Composer {
  public:
-  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) { plan.steps.reserve(72); }
+  Composer(const oci::Spec& the_spec, const Facts& the_facts) : spec(the_spec), facts(the_facts) {
+    plan.steps.reserve(72);
+  }
 
   template <class S>
   void host(S step, std::string origin = {}) {
@@ -35,7 +37,9 @@ class Composer {
   // Throws Error when the container needs more slots than wherry-init has.
   [[nodiscard]] Slot new_slot(const std::string& origin);
 
-  [[nodiscard]] const oci::Namespace* find(oci::NamespaceType type) const { return oci::find_namespace(spec.linux, type); }
+  [[nodiscard]] const oci::Namespace* find(oci::NamespaceType type) const {
+    return oci::find_namespace(spec.linux, type);
+  }
   [[nodiscard]] bool is_new(oci::NamespaceType type) const {
     const oci::Namespace* found = find(type);
     return found != nullptr && found->path.empty();
@@ -56,6 +60,12 @@ class Composer {
     std::vector<Slot> mounts;   // by index in spec.mounts
     std::vector<Slot> devices;  // by index in the list of wanted devices
   } opened;
+
+  // Of the process, found by compile_process() and needed again for what comes after AwaitStart. Bit N is capability N.
+  struct Capabilities {
+    uint64_t bounding = 0, effective = 0, permitted = 0, inheritable = 0, ambient = 0;
+  } capabilities;
+  std::vector<std::string> environment;
 
  private:
   template <class S>

@@ -28,24 +28,33 @@ constexpr BitName kNamespaceNames[] = {
 };
 
 constexpr BitName kAttributeNames[] = {
-    {MOUNT_ATTR_RDONLY, "ro"},          {MOUNT_ATTR_NOSUID, "nosuid"},           {MOUNT_ATTR_NODEV, "nodev"},
-    {MOUNT_ATTR_NOEXEC, "noexec"},      {MOUNT_ATTR__ATIME, "atime"},            {MOUNT_ATTR_NOATIME, "noatime"},
-    {MOUNT_ATTR_STRICTATIME, "strictatime"}, {MOUNT_ATTR_NODIRATIME, "nodiratime"}, {MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
+    {MOUNT_ATTR_RDONLY, "ro"},
+    {MOUNT_ATTR_NOSUID, "nosuid"},
+    {MOUNT_ATTR_NODEV, "nodev"},
+    {MOUNT_ATTR_NOEXEC, "noexec"},
+    {MOUNT_ATTR__ATIME, "atime"},
+    {MOUNT_ATTR_NOATIME, "noatime"},
+    {MOUNT_ATTR_STRICTATIME, "strictatime"},
+    {MOUNT_ATTR_NODIRATIME, "nodiratime"},
+    {MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
 };
 
 constexpr BitName kPropagationNames[] = {
-    {os::kMsShared, "shared"}, {os::kMsSlave, "slave"}, {os::kMsPrivate, "private"},
+    {os::kMsShared, "shared"},         {os::kMsSlave, "slave"},   {os::kMsPrivate, "private"},
     {os::kMsUnbindable, "unbindable"}, {os::kMsRec, "recursive"},
 };
 
 constexpr BitName kTypeNames[] = {
-    {os::kTypeChar, "c"}, {os::kTypeBlock, "b"}, {os::kTypeFifo, "p"},
+    {os::kTypeChar, "c"},
+    {os::kTypeBlock, "b"},
+    {os::kTypeFifo, "p"},
 };
 
-constexpr const char* kSlotNames[] = {"", "cgroup", "user-namespace", "pid1", "console",
-                                      "hook-state", "start-socket", "target", "status-page"};
+constexpr const char* kSlotNames[] = {"",           "cgroup",       "user-namespace", "pid1",       "console",
+                                      "hook-state", "start-socket", "target",         "status-page"};
 constexpr const char* kLaneNames[] = {"host", "init", "pid1", "beside"};
-constexpr const char* kHookNames[] = {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"};
+constexpr const char* kHookNames[] = {"prestart",       "createRuntime", "createContainer",
+                                      "startContainer", "poststart",     "poststop"};
 constexpr const char* kDeviceTypeNames[] = {"any", "c", "b"};
 
 template <std::size_t N>
@@ -73,7 +82,9 @@ std::string octal(uint64_t mode) {
 std::string text_of(const Namespaces& value) { return joined(kNamespaceNames, value.value); }
 std::string text_of(const MountAttributes& value) { return joined(kAttributeNames, value.value); }
 std::string text_of(const Propagation& value) { return joined(kPropagationNames, value.value); }
-std::string text_of(const Amount& value) { return value.value == ~uint64_t{0} ? "unlimited" : std::to_string(value.value); }
+std::string text_of(const Amount& value) {
+  return value.value == ~uint64_t{0} ? "unlimited" : std::to_string(value.value);
+}
 std::string text_of(const ResourceLimit& value) {
   for (const auto& row : oci::kRlimitTypes)
     if (static_cast<uint64_t>(row.value) == value.value) return std::string(row.name);
@@ -97,10 +108,7 @@ std::string text_of(HookKind kind) { return name_of(kind); }
 std::string text_of(DeviceType type) { return kDeviceTypeNames[static_cast<std::size_t>(type)]; }
 std::string text_of(bool value) { return value ? "yes" : "no"; }
 template <class T>
-  requires std::is_integral_v<T>
-std::string text_of(T value) {
-  return std::to_string(value);
-}
+requires std::is_integral_v<T> std::string text_of(T value) { return std::to_string(value); }
 
 bool is_plain(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -111,7 +119,9 @@ std::string text_of(const std::string& text) { return is_plain(text) ? text : oc
 std::string text_of(const Owned::Bytes& bytes) { return std::to_string(bytes.size()) + " bytes"; }
 
 template <class T>
-concept HasFields = std::is_class_v<T> && requires(T& value) { T::fields(value, [](const char*, auto&) {}); };
+concept HasFields = std::is_class_v<T> && requires(T& value) {
+  T::fields(value, [](const char*, auto&) {});
+};
 
 template <HasFields T>
 std::string text_of(const T& value);
@@ -145,7 +155,8 @@ std::vector<std::pair<std::string, std::string>> changed_fields(const T& value) 
 template <HasFields T>
 std::string text_of(const T& value) {
   std::string text;
-  for (const auto& [name, field] : changed_fields(value)) text.append(text.empty() ? "" : " ").append(name).append("=").append(field);
+  for (const auto& [name, field] : changed_fields(value))
+    text.append(text.empty() ? "" : " ").append(name).append("=").append(field);
   return text;
 }
 
@@ -164,7 +175,9 @@ std::vector<std::pair<std::string, std::string>> described_fields(const Step& st
 
 const char* name_of(Lane lane) { return kLaneNames[static_cast<std::size_t>(lane)]; }
 const char* name_of(HookKind kind) { return kHookNames[static_cast<std::size_t>(kind)]; }
-std::string name_of_slot(Slot slot) { return slot < std::size(kSlotNames) ? kSlotNames[slot] : "#" + std::to_string(slot); }
+std::string name_of_slot(Slot slot) {
+  return slot < std::size(kSlotNames) ? kSlotNames[slot] : "#" + std::to_string(slot);
+}
 std::string name_of_namespaces(uint64_t flags) { return joined(kNamespaceNames, flags); }
 
 }  // namespace wherry::plan

@@ -13,9 +13,9 @@ namespace wherry::plan {
 // Name and text of each field that is not at its default, in the order of the field list.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> described_fields(const Step& step);
 
-[[nodiscard]] const char* name_of(Lane lane);           // "host", "init", "pid1", "beside"
-[[nodiscard]] const char* name_of(HookKind kind);       // "createRuntime"
-[[nodiscard]] std::string name_of_slot(Slot slot);      // "cgroup", "#17"
+[[nodiscard]] const char* name_of(Lane lane);                  // "host", "init", "pid1", "beside"
+[[nodiscard]] const char* name_of(HookKind kind);              // "createRuntime"
+[[nodiscard]] std::string name_of_slot(Slot slot);             // "cgroup", "#17"
 [[nodiscard]] std::string name_of_namespaces(uint64_t flags);  // "pid,mount"
 
 }  // namespace wherry::plan

@@ -16,10 +16,16 @@ std::string phrase_of(const Mount<Owned>& s) { return "mount " + s.type + " on "
 std::string phrase_of(const Bind<Owned>& s) { return "bind " + s.source + " on " + s.target; }
 std::string phrase_of(const OpenTree<Owned>& s) { return "open " + s.path; }
 std::string phrase_of(const OpenDevice<Owned>& s) { return "open the device " + s.path; }
-std::string phrase_of(const OpenNamespace<Owned>& s) { return "open the " + name_of_namespaces(s.types.value) + " namespace " + s.path; }
-std::string phrase_of(const EnterNamespace<Owned>& s) { return "join the namespaces " + name_of_namespaces(s.types.value); }
+std::string phrase_of(const OpenNamespace<Owned>& s) {
+  return "open the " + name_of_namespaces(s.types.value) + " namespace " + s.path;
+}
+std::string phrase_of(const EnterNamespace<Owned>& s) {
+  return "join the namespaces " + name_of_namespaces(s.types.value);
+}
 std::string phrase_of(const CreateUserNamespace<Owned>&) { return "create a user namespace"; }
-std::string phrase_of(const CreateNamespaces<Owned>& s) { return "create the namespaces " + name_of_namespaces(s.types.value); }
+std::string phrase_of(const CreateNamespaces<Owned>& s) {
+  return "create the namespaces " + name_of_namespaces(s.types.value);
+}
 std::string phrase_of(const CreateTimeNamespace<Owned>&) { return "create a time namespace"; }
 std::string phrase_of(const SpawnPid1<Owned>& s) {
   return s.fresh.value == 0 ? "start the process" : "create the namespaces " + name_of_namespaces(s.fresh.value);
@@ -51,32 +57,52 @@ std::string phrase_of(const S& step) {
   std::string text = S::kName;
   for (char& c : text)
     if (c == '-') c = ' ';
-  for (const auto& [name, value] : described_fields(Step(step))) text.append(" ").append(name).append("=").append(value);
+  for (const auto& [name, value] : described_fields(Step(step)))
+    text.append(" ").append(name).append("=").append(value);
   return text;
 }
 
 // Details that say the same whatever the step.
 const char* text_of(Detail detail) {
   switch (detail) {  // intentionally no default
-    case Detail::kNotProcfs: return "/proc of the host is no procfs";
-    case Detail::kWrongNamespaceType: return "it is no namespace of that type";
-    case Detail::kMountAttach: return "the mount could not be attached";
-    case Detail::kMountAttributes: return "its flags could not be set";
-    case Detail::kMountSource: return "the source could not be opened";
-    case Detail::kMountTarget: return "the target in the rootfs could not be made";
-    case Detail::kTargetIsLink: return "the target in the rootfs is a symbolic link";
-    case Detail::kWrongDevice: return "another kind of file stands there";
-    case Detail::kRoot: return "the rootfs could not be opened";
-    case Detail::kHookSpawn: return "it could not be executed";
-    case Detail::kHookTimeout: return "it was killed after its timeout";
-    case Detail::kGroups: return "the additional groups could not be set";
-    case Detail::kTooLarge: return "it is too large";
-    case Detail::kConsolePeer: return "there is no devpts at /dev/pts";
-    case Detail::kConsoleLink: return "/dev/console in the rootfs is a symbolic link";
-    case Detail::kPlan: return "the plan is damaged";
-    case Detail::kHostGone: return "the runtime ended before it was done";
-    case Detail::kLoopback: return "the loopback device could not be brought up";
-    case Detail::kCapabilityUnknown: return "a capability could not be raised";
+    case Detail::kNotProcfs:
+      return "/proc of the host is no procfs";
+    case Detail::kWrongNamespaceType:
+      return "it is no namespace of that type";
+    case Detail::kMountAttach:
+      return "the mount could not be attached";
+    case Detail::kMountAttributes:
+      return "its flags could not be set";
+    case Detail::kMountSource:
+      return "the source could not be opened";
+    case Detail::kMountTarget:
+      return "the target in the rootfs could not be made";
+    case Detail::kTargetIsLink:
+      return "the target in the rootfs is a symbolic link";
+    case Detail::kWrongDevice:
+      return "another kind of file stands there";
+    case Detail::kRoot:
+      return "the rootfs could not be opened";
+    case Detail::kHookSpawn:
+      return "it could not be executed";
+    case Detail::kHookTimeout:
+      return "it was killed after its timeout";
+    case Detail::kGroups:
+      return "the additional groups could not be set";
+    case Detail::kTooLarge:
+      return "it is too large";
+    case Detail::kConsolePeer:
+      return "there is no devpts at /dev/pts";
+    case Detail::kConsoleLink:
+      return "/dev/console in the rootfs is a symbolic link";
+    case Detail::kPlan:
+      return "the plan is damaged";
+    case Detail::kHostGone:
+      return "the runtime ended before it was done";
+    case Detail::kLoopback:
+      return "the loopback device could not be brought up";
+    case Detail::kCapabilityUnknown:
+      return "a capability could not be raised";
     case Detail::kNone:
     case Detail::kMountOption:
     case Detail::kMountOptionUnknown:
@@ -85,7 +111,8 @@ const char* text_of(Detail detail) {
     case Detail::kHookSignal:
     case Detail::kNotFound:
     case Detail::kNotExecutable:
-    case Detail::kUser: return "";
+    case Detail::kUser:
+      return "";
   }
   return "";
 }
@@ -102,7 +129,8 @@ std::string option_text(const Mount<Owned>& mount, const Failure& failure) {
 std::string detail_text(const Step& step, const Failure& failure) {
   if (failure.detail == Detail::kMountOption || failure.detail == Detail::kMountOptionUnknown)
     if (const auto* mount = std::get_if<Mount<Owned>>(&step)) return option_text(*mount, failure);
-  if (failure.detail == Detail::kMountCreate && failure.error == ENODEV) return "the kernel does not know this file system";
+  if (failure.detail == Detail::kMountCreate && failure.error == ENODEV)
+    return "the kernel does not know this file system";
   if (failure.detail == Detail::kHookExit) return "it exited with status " + std::to_string(failure.argument);
   if (failure.detail == Detail::kHookSignal) return "it was killed by signal " + std::to_string(failure.argument);
   return text_of(failure.detail);
@@ -122,28 +150,38 @@ std::size_t index_of_step() {
 
 std::string remedy_text(const Step& step, const Failure& failure) {
   static const Remedy kRemedies[] = {
-      {index_of_step<CreateUserNamespace<Owned>>(), EPERM, Detail::kNone, "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0"},
+      {index_of_step<CreateUserNamespace<Owned>>(), EPERM, Detail::kNone,
+       "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, "
+       "kernel.apparmor_restrict_unprivileged_userns=0"},
       {index_of_step<CreateUserNamespace<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctl user.max_user_namespaces"},
       {index_of_step<CreateUserNamespace<Owned>>(), EINVAL, Detail::kNone, "use a kernel with CONFIG_USER_NS"},
       {index_of_step<CreateNamespaces<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctls user.max_*_namespaces"},
-      {index_of_step<CreateNamespaces<Owned>>(), EPERM, Detail::kNone, "run as root, or give the container a user namespace"},
+      {index_of_step<CreateNamespaces<Owned>>(), EPERM, Detail::kNone,
+       "run as root, or give the container a user namespace"},
       {index_of_step<SpawnPid1<Owned>>(), ENOSPC, Detail::kNone, "raise the sysctls user.max_*_namespaces"},
       {index_of_step<SpawnPid1<Owned>>(), EAGAIN, Detail::kNone, "raise pids.max of the cgroup or RLIMIT_NPROC"},
       {index_of_step<SpawnPid1<Owned>>(), EPERM, Detail::kNone, "run as root, or give the container a user namespace"},
-      {index_of_step<SpawnPid1<Owned>>(), EOPNOTSUPP, Detail::kNone, "a threaded or domain-invalid cgroup takes no process: name another linux.cgroupsPath"},
-      {index_of_step<SpawnPid1<Owned>>(), EBUSY, Detail::kNone, "a cgroup that delegates controllers takes no process: name another linux.cgroupsPath"},
+      {index_of_step<SpawnPid1<Owned>>(), EOPNOTSUPP, Detail::kNone,
+       "a threaded or domain-invalid cgroup takes no process: name another linux.cgroupsPath"},
+      {index_of_step<SpawnPid1<Owned>>(), EBUSY, Detail::kNone,
+       "a cgroup that delegates controllers takes no process: name another linux.cgroupsPath"},
       {index_of_step<PivotRoot<Owned>>(), EINVAL, Detail::kNone, "on an initramfs use --no-pivot"},
       {index_of_step<MountRoot<Owned>>(), ENOENT, Detail::kNone, "make the rootfs, or correct root.path"},
       {index_of_step<SetOomScoreAdj<Owned>>(), EACCES, Detail::kNone, "lowering it needs CAP_SYS_RESOURCE"},
       {index_of_step<SetRlimit<Owned>>(), EPERM, Detail::kNone, "raising a hard limit needs CAP_SYS_RESOURCE"},
-      {index_of_step<JoinSessionKeyring<Owned>>(), EDQUOT, Detail::kNone, "raise kernel.keys.maxkeys, or use --no-new-keyring"},
+      {index_of_step<JoinSessionKeyring<Owned>>(), EDQUOT, Detail::kNone,
+       "raise kernel.keys.maxkeys, or use --no-new-keyring"},
       {index_of_step<JoinSessionKeyring<Owned>>(), 0, Detail::kNone, "use --no-new-keyring"},
-      {index_of_step<SetCredentials<Owned>>(), EINVAL, Detail::kNone, "map the id in linux.uidMappings and linux.gidMappings"},
-      {index_of_step<SetProcessLabel<Owned>>(), ENOENT, Detail::kNone, "the security module is not active or does not know the profile"},
-      {index_of_step<SetProcessLabel<Owned>>(), EINVAL, Detail::kNone, "the security module is not active or does not know the profile"},
+      {index_of_step<SetCredentials<Owned>>(), EINVAL, Detail::kNone,
+       "map the id in linux.uidMappings and linux.gidMappings"},
+      {index_of_step<SetProcessLabel<Owned>>(), ENOENT, Detail::kNone,
+       "the security module is not active or does not know the profile"},
+      {index_of_step<SetProcessLabel<Owned>>(), EINVAL, Detail::kNone,
+       "the security module is not active or does not know the profile"},
       {index_of_step<SetSysctl<Owned>>(), ENOENT, Detail::kNone, "this kernel does not have it"},
       {index_of_step<OpenConsole<Owned>>(), 0, Detail::kConsolePeer, "mount devpts on /dev/pts"},
-      {index_of_step<ChangeDirectory<Owned>>(), ELOOP, Detail::kNone, "process.cwd must not lead through /proc/self/fd"},
+      {index_of_step<ChangeDirectory<Owned>>(), ELOOP, Detail::kNone,
+       "process.cwd must not lead through /proc/self/fd"},
   };
   for (const Remedy& row : kRemedies) {
     const bool fits = row.step == step.index() && (row.error == 0 || row.error == failure.error) &&
@@ -151,9 +189,12 @@ std::string remedy_text(const Step& step, const Failure& failure) {
     if (fits) return row.text;
   }
   switch (failure.detail) {
-    case Detail::kTargetIsLink: return "make it a directory";
-    case Detail::kMountSource: return failure.error == ENOENT ? "create the source" : "";
-    default: return "";
+    case Detail::kTargetIsLink:
+      return "make it a directory";
+    case Detail::kMountSource:
+      return failure.error == ENOENT ? "create the source" : "";
+    default:
+      return "";
   }
 }
 

@@ -26,7 +26,8 @@ void add_step(std::string& out, const PlannedStep& planned) {
   const bool host = planned.lane == Lane::kHost || planned.lane == Lane::kBeside;
   const std::size_t indent = host ? 0 : kColumn;
   add_line(out, indent, title(planned));
-  add_line(out, indent + 4, std::string("# ") + why_of(planned.step) + (planned.origin.empty() ? "" : " [" + planned.origin + "]"));
+  add_line(out, indent + 4,
+           std::string("# ") + why_of(planned.step) + (planned.origin.empty() ? "" : " [" + planned.origin + "]"));
   for (const auto& [name, value] : described_fields(planned.step)) add_line(out, indent + 4, name + "=" + value);
 }
 

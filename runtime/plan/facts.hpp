@@ -21,10 +21,10 @@ struct Facts {
 
   // The container.
   std::string id;
-  std::string bundle;        // absolute
-  std::string rootfs;        // absolute, links resolved
+  std::string bundle;  // absolute
+  std::string rootfs;  // absolute, links resolved
   CgroupManager cgroup_manager = CgroupManager::kCgroupfs;
-  std::string cgroup_path;   // below cgroup_mount
+  std::string cgroup_path;  // below cgroup_mount
 
   // The command line.
   bool no_pivot = false;

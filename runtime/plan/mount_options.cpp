@@ -20,7 +20,9 @@ struct Row {
 
 constexpr uint64_t kAllAtime = MOUNT_ATTR__ATIME;
 
-constexpr Row attribute(std::string_view name, uint64_t bits, uint64_t mask) { return {name, Effect::kAttribute, bits, mask}; }
+constexpr Row attribute(std::string_view name, uint64_t bits, uint64_t mask) {
+  return {name, Effect::kAttribute, bits, mask};
+}
 constexpr Row recursive(std::string_view name, uint64_t bits, uint64_t mask) {
   return {name, Effect::kRecursiveAttribute, bits, mask};
 }
@@ -136,8 +138,9 @@ void apply(const Row& row, const std::string& option, MountOptions& out) {
 MountOptions parse_mount_options(const std::vector<std::string>& options) {
   MountOptions out;
   for (const std::string& option : options) {
-    const auto* row = std::lower_bound(std::begin(kRows), std::end(kRows), option,
-                                       [](const Row& candidate, const std::string& wanted) { return candidate.name < wanted; });
+    const auto* row =
+        std::lower_bound(std::begin(kRows), std::end(kRows), option,
+                         [](const Row& candidate, const std::string& wanted) { return candidate.name < wanted; });
     if (row != std::end(kRows) && row->name == option) {
       apply(*row, option, out);
     } else if (!option.empty()) {

@@ -15,10 +15,10 @@ struct MountOptions {
   MountAttributes recursive_set, recursive_clear;  // of the tree
   Propagation propagation;
   bool bind = false;
-  bool recursive = false;  // rbind
-  bool readonly = false;   // "ro" was given
-  bool copy_up = false;    // tmpcopyup
-  bool idmap = false;      // idmap or ridmap
+  bool recursive = false;         // rbind
+  bool readonly = false;          // "ro" was given
+  bool copy_up = false;           // tmpcopyup
+  bool idmap = false;             // idmap or ridmap
   std::vector<std::string> data;  // for the file system, in order
 };
 

@@ -35,32 +35,32 @@ struct Message {
 // Why a step failed, beyond errno.
 enum class Detail : uint32_t {
   kNone,
-  kNotProcfs,            // /proc of the host is no procfs
-  kWrongNamespaceType,   // a namespace of another type
-  kMountOption,          // the file system refused option `argument`: its value, if EINVAL
-  kMountOptionUnknown,   // the file system has no such option
-  kMountCreate,          // the file system refused the superblock
-  kMountAttach,          // move_mount
-  kMountAttributes,      // mount_setattr
-  kMountSource,          // open_tree of the source
-  kMountTarget,          // look-up or creation of the target
-  kTargetIsLink,         // /proc, /sys or /dev of the rootfs is a symbolic link
-  kWrongDevice,          // a node of another type or number stands there
-  kRoot,                 // look-up of the rootfs
-  kHookSpawn,            // the hook could not be run
-  kHookExit,             // exit status `argument`
-  kHookSignal,           // killed by signal `argument`
-  kHookTimeout,          // killed after its timeout
-  kNotFound,             // executable
+  kNotProcfs,           // /proc of the host is no procfs
+  kWrongNamespaceType,  // a namespace of another type
+  kMountOption,         // the file system refused option `argument`: its value, if EINVAL
+  kMountOptionUnknown,  // the file system has no such option
+  kMountCreate,         // the file system refused the superblock
+  kMountAttach,         // move_mount
+  kMountAttributes,     // mount_setattr
+  kMountSource,         // open_tree of the source
+  kMountTarget,         // look-up or creation of the target
+  kTargetIsLink,        // /proc, /sys or /dev of the rootfs is a symbolic link
+  kWrongDevice,         // a node of another type or number stands there
+  kRoot,                // look-up of the rootfs
+  kHookSpawn,           // the hook could not be run
+  kHookExit,            // exit status `argument`
+  kHookSignal,          // killed by signal `argument`
+  kHookTimeout,         // killed after its timeout
+  kNotFound,            // executable
   kNotExecutable,
   kCapabilityUnknown,
-  kGroups,               // setgroups
-  kUser,                 // setresuid, setresgid
+  kGroups,  // setgroups
+  kUser,    // setresuid, setresgid
   kTooLarge,
-  kConsolePeer,          // TIOCGPTPEER
-  kConsoleLink,          // /dev/console
-  kPlan,                 // the plan cannot be decoded
-  kHostGone,             // the host closed its end
+  kConsolePeer,  // TIOCGPTPEER
+  kConsoleLink,  // /dev/console
+  kPlan,         // the plan cannot be decoded
+  kHostGone,     // the host closed its end
   kLoopback,
 };
 

@@ -138,8 +138,7 @@ Context make_context(std::uint32_t default_action) {
   }();
   (void)level;  // set once for the process; the number itself is of no use
   Context context(seccomp_init(default_action), &seccomp_release);
-  if (context == nullptr)
-    throw Error("compile the seccomp filter").at(pointer("defaultAction")).because(EINVAL);
+  if (context == nullptr) throw Error("compile the seccomp filter").at(pointer("defaultAction")).because(EINVAL);
   return context;
 }
 
@@ -196,10 +195,9 @@ void add_rule(const Context& context, const oci::SeccompSyscall& rule, std::size
     const int number = seccomp_syscall_resolve_name(rule.names[i].c_str());
     if (number == __NR_SCMP_ERROR) continue;  // newer than this libseccomp: the default action stands
     for (const Conditions& conditions : rules) {
-      const int result = seccomp_rule_add_array(context.get(), action, number,
-                                                static_cast<unsigned>(conditions.size()), conditions.data());
-      if (result != 0)
-        fail("add a rule for " + rule.names[i], property + "/names/" + std::to_string(i), result);
+      const int result = seccomp_rule_add_array(context.get(), action, number, static_cast<unsigned>(conditions.size()),
+                                                conditions.data());
+      if (result != 0) fail("add a rule for " + rule.names[i], property + "/names/" + std::to_string(i), result);
     }
   }
 }
@@ -224,8 +222,7 @@ std::vector<std::uint8_t> bytes_of(const std::vector<sock_filter>& program) {
   if (program.size() > BPF_MAXINSNS)
     throw Error("compile the seccomp filter")
         .at(pointer(""))
-        .detail(std::to_string(program.size()) + " instructions, the kernel takes " +
-                std::to_string(BPF_MAXINSNS))
+        .detail(std::to_string(program.size()) + " instructions, the kernel takes " + std::to_string(BPF_MAXINSNS))
         .remedy("name fewer architectures or system calls");
   std::vector<std::uint8_t> bytes(program.size() * sizeof(sock_filter));
   std::memcpy(bytes.data(), program.data(), bytes.size());
@@ -267,14 +264,12 @@ void check_listener(const oci::Seccomp& seccomp, bool notify) {
 CompiledFilter compile_seccomp(const oci::Seccomp& seccomp) {
   const bool notify = uses_notify(seccomp);
   check_listener(seccomp, notify);
-  const std::uint32_t default_action =
-      action_of(seccomp.default_action, seccomp.default_errno_ret, "defaultErrnoRet");
+  const std::uint32_t default_action = action_of(seccomp.default_action, seccomp.default_errno_ret, "defaultErrnoRet");
   if (default_action == SCMP_ACT_ALLOW && seccomp.syscalls.empty()) return {};
 
   const Context context = make_context(default_action);
   add_architectures(context, seccomp.architectures);
-  for (std::size_t i = 0; i < seccomp.syscalls.size(); ++i)
-    add_rule(context, seccomp.syscalls[i], i, default_action);
+  for (std::size_t i = 0; i < seccomp.syscalls.size(); ++i) add_rule(context, seccomp.syscalls[i], i, default_action);
   // shrink() makes search trees, so libseccomp's own (SCMP_FLTATR_CTL_OPTIMIZE 2) would be made for nothing.
   return {bytes_of(shrink(export_program(context))), filter_flags(seccomp.flags, notify), notify};
 }

@@ -10,10 +10,9 @@
 namespace wherry::plan {
 
 struct CompiledFilter {
-  std::vector<std::uint8_t>
-      program;              // struct sock_filter[] in the host's byte order; empty: no filter to load
-  std::uint32_t flags = 0;  // SECCOMP_FILTER_FLAG_*, NEW_LISTENER included when `notify`
-  bool notify = false;      // some call goes to the agent at linux.seccomp.listenerPath
+  std::vector<std::uint8_t> program;  // struct sock_filter[] in the host's byte order; empty: no filter to load
+  std::uint32_t flags = 0;            // SECCOMP_FILTER_FLAG_*, NEW_LISTENER included when `notify`
+  bool notify = false;                // some call goes to the agent at linux.seccomp.listenerPath
   bool operator==(const CompiledFilter&) const = default;
 };
 

@@ -22,8 +22,7 @@ using Code = std::vector<sock_filter>;
 constexpr std::uint16_t kLoad = BPF_LD | BPF_W | BPF_ABS, kReturn = BPF_RET | BPF_K, kJump = BPF_JMP | BPF_JA,
                         kEqual = BPF_JMP | BPF_JEQ | BPF_K, kAtLeast = BPF_JMP | BPF_JGE | BPF_K,
                         kAbove = BPF_JMP | BPF_JGT | BPF_K;
-constexpr std::uint32_t kNumberOffset = offsetof(seccomp_data, nr),
-                        kArchOffset = offsetof(seccomp_data, arch);
+constexpr std::uint32_t kNumberOffset = offsetof(seccomp_data, nr), kArchOffset = offsetof(seccomp_data, arch);
 constexpr std::uint32_t kHighest = UINT32_MAX;
 constexpr std::size_t kChunk = 100;  // ranges decided by one tree: its jumps must fit in 8 bits
 
@@ -107,9 +106,7 @@ class Flow {
 
   bool compare(std::size_t pc, const State& state) {
     const sock_filter& insn = program_[pc];
-    const bool holds = insn.code == kEqual   ? arch_ == insn.k
-                       : insn.code == kAbove ? arch_ > insn.k
-                                             : arch_ >= insn.k;
+    const bool holds = insn.code == kEqual ? arch_ == insn.k : insn.code == kAbove ? arch_ > insn.k : arch_ >= insn.k;
     const auto [yes, no] = divide(state.with_number, insn);
     return pass(pc, holds ? insn.jt : insn.jf, state.with_arch, false) && pass(pc, insn.jt, yes, true) &&
            pass(pc, insn.jf, no, true);
@@ -140,8 +137,7 @@ class Flow {
 
   // In order, without gap, neighbours of one fate joined.
   std::optional<Pieces> pieces() {
-    std::sort(found_.begin(), found_.end(),
-              [](const auto& a, const auto& b) { return a.first.low < b.first.low; });
+    std::sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) { return a.first.low < b.first.low; });
     Pieces result;
     std::uint64_t next = 0;
     for (const auto& [range, fate] : found_) {

@@ -59,7 +59,9 @@ enum class HookKind : uint8_t { kPrestart, kCreateRuntime, kCreateContainer, kSt
 template <class M>
 struct SetOomScoreAdj {
   int32_t value = 0;
-  WHERRY_STEP("set-oom-score-adj", "how readily the kernel kills this process when memory runs out") { v("value", s.value); }
+  WHERRY_STEP("set-oom-score-adj", "how readily the kernel kills this process when memory runs out") {
+    v("value", s.value);
+  }
 };
 
 // Non-dumpable: no process of a joined namespace can trace this one or open its /proc files (CVE-2016-9962).
@@ -74,14 +76,21 @@ struct OpenNamespace {
   Namespaces types;
   typename M::Text path;
   Slot slot = 0;
-  WHERRY_STEP("open-namespace", "hold the namespace before any path to it may disappear") { v("type", s.types); v("path", s.path); v("slot", s.slot); }
+  WHERRY_STEP("open-namespace", "hold the namespace before any path to it may disappear") {
+    v("type", s.types);
+    v("path", s.path);
+    v("slot", s.slot);
+  }
 };
 
 template <class M>
 struct EnterNamespace {
   Namespaces types;
   Slot slot = 0;  // a namespace, or a pidfd (setns(2), 5.8)
-  WHERRY_STEP("enter-namespace", "share what another process sees") { v("types", s.types); v("slot", s.slot); }
+  WHERRY_STEP("enter-namespace", "share what another process sees") {
+    v("types", s.types);
+    v("slot", s.slot);
+  }
 };
 
 // A detached copy of a mount tree, opened with the host's rights: the container's user may not reach the path.
@@ -91,7 +100,12 @@ struct OpenTree {
   Slot slot = 0;
   bool recursive = false;
   Propagation propagation;
-  WHERRY_STEP("open-tree", "take a mount tree while the host's paths can still be reached") { v("path", s.path); v("slot", s.slot); v("recursive", s.recursive); v("propagation", s.propagation); }
+  WHERRY_STEP("open-tree", "take a mount tree while the host's paths can still be reached") {
+    v("path", s.path);
+    v("slot", s.slot);
+    v("recursive", s.recursive);
+    v("propagation", s.propagation);
+  }
 };
 
 // As OpenTree for one device node, which is checked by its number before it is used.
@@ -101,7 +115,13 @@ struct OpenDevice {
   Slot slot = 0;
   Mode type;
   uint32_t major = 0, minor = 0;
-  WHERRY_STEP("open-device", "a user namespace may not make device nodes, only borrow the host's") { v("path", s.path); v("slot", s.slot); v("type", s.type); v("major", s.major); v("minor", s.minor); }
+  WHERRY_STEP("open-device", "a user namespace may not make device nodes, only borrow the host's") {
+    v("path", s.path);
+    v("slot", s.slot);
+    v("type", s.type);
+    v("major", s.major);
+    v("minor", s.minor);
+  }
 };
 
 // Stays dumpable until the next HideFromTracers, so that an unprivileged host may write the id maps.
@@ -117,11 +137,16 @@ struct CreateTimeNamespace {
   uint32_t monotonic_nanoseconds = 0;
   int64_t boottime_seconds = 0;
   uint32_t boottime_nanoseconds = 0;
-  WHERRY_STEP("create-time-namespace", "clocks of its own") { v("monotonic_s", s.monotonic_seconds); v("monotonic_ns", s.monotonic_nanoseconds); v("boottime_s", s.boottime_seconds); v("boottime_ns", s.boottime_nanoseconds); }
+  WHERRY_STEP("create-time-namespace", "clocks of its own") {
+    v("monotonic_s", s.monotonic_seconds);
+    v("monotonic_ns", s.monotonic_nanoseconds);
+    v("boottime_s", s.boottime_seconds);
+    v("boottime_ns", s.boottime_nanoseconds);
+  }
 };
 
-// unshare(2) of those namespaces that do not look at the caller's cgroup or pid: the kernel takes its time for a network
-// namespace, and the host makes the cgroup meanwhile.
+// unshare(2) of those namespaces that do not look at the caller's cgroup or pid: the kernel takes its time for a
+// network namespace, and the host makes the cgroup meanwhile.
 template <class M>
 struct CreateNamespaces {
   Namespaces types;
@@ -140,7 +165,10 @@ template <class M>
 struct SpawnPid1 {
   Namespaces fresh;
   Slot cgroup = 0;  // slot::kNone: stay in the caller's cgroup
-  WHERRY_STEP("spawn-pid1", "the container's first process is born inside its cgroup and namespaces") { v("new", s.fresh); v("cgroup", s.cgroup); }
+  WHERRY_STEP("spawn-pid1", "the container's first process is born inside its cgroup and namespaces") {
+    v("new", s.fresh);
+    v("cgroup", s.cgroup);
+  }
 };
 
 // --- pid1 lane: what the container looks like --------------------------------------------------------------------
@@ -183,7 +211,9 @@ struct SetDomainname {
 template <class M>
 struct SetPropagation {
   Propagation propagation;
-  WHERRY_STEP("set-propagation", "decides whether mounts made on one side appear on the other") { v("propagation", s.propagation); }
+  WHERRY_STEP("set-propagation", "decides whether mounts made on one side appear on the other") {
+    v("propagation", s.propagation);
+  }
 };
 
 // The rootfs becomes a mount of its own. Rungs: on its own path, where hooks that enter the namespace look for it;
@@ -193,7 +223,11 @@ struct MountRoot {
   typename M::Text path;
   Slot slot = 0;                // slot::kNone: open the path
   bool isolate_parent = false;  // the tree below is shared with the host: nothing mounted here may travel there
-  WHERRY_STEP("mount-root", "pivot_root(2) needs the new root to be a mount") { v("path", s.path); v("slot", s.slot); v("isolate_parent", s.isolate_parent); }
+  WHERRY_STEP("mount-root", "pivot_root(2) needs the new root to be a mount") {
+    v("path", s.path);
+    v("slot", s.slot);
+    v("isolate_parent", s.isolate_parent);
+  }
 };
 
 // A new superblock. `options` go to the file system as they are; `fallback` is bound instead when the kernel forbids
@@ -209,7 +243,17 @@ struct Mount {
   Propagation propagation;
   bool copy_up = false;  // tmpcopyup: start with what the target directory holds
   typename M::Text fallback;
-  WHERRY_STEP("mount", "a file system of its own") { v("target", s.target); v("type", s.type); v("source", s.source); v("attributes", s.attributes); v("superblock_readonly", s.superblock_readonly); v("options", s.options); v("propagation", s.propagation); v("copy_up", s.copy_up); v("fallback", s.fallback); }
+  WHERRY_STEP("mount", "a file system of its own") {
+    v("target", s.target);
+    v("type", s.type);
+    v("source", s.source);
+    v("attributes", s.attributes);
+    v("superblock_readonly", s.superblock_readonly);
+    v("options", s.options);
+    v("propagation", s.propagation);
+    v("copy_up", s.copy_up);
+    v("fallback", s.fallback);
+  }
 };
 
 // `set`/`clear` change the top mount only, the recursive pair the whole tree (mount_setattr(2), AT_RECURSIVE).
@@ -221,7 +265,17 @@ struct Bind {
   bool recursive = false;
   MountAttributes set, clear, recursive_set, recursive_clear;
   Propagation propagation;
-  WHERRY_STEP("bind", "a part of the host's tree, under the container's own flags") { v("target", s.target); v("source", s.source); v("slot", s.slot); v("recursive", s.recursive); v("set", s.set); v("clear", s.clear); v("recursive_set", s.recursive_set); v("recursive_clear", s.recursive_clear); v("propagation", s.propagation); }
+  WHERRY_STEP("bind", "a part of the host's tree, under the container's own flags") {
+    v("target", s.target);
+    v("source", s.source);
+    v("slot", s.slot);
+    v("recursive", s.recursive);
+    v("set", s.set);
+    v("clear", s.clear);
+    v("recursive_set", s.recursive_set);
+    v("recursive_clear", s.recursive_clear);
+    v("propagation", s.propagation);
+  }
 };
 
 // An existing node of the right type and number is kept with new owner and mode; any other is EEXIST.
@@ -230,14 +284,24 @@ struct CreateDevice {
   typename M::Text path;
   Mode mode;
   uint32_t major = 0, minor = 0, uid = 0, gid = 0;
-  WHERRY_STEP("create-device", "config-linux.md asks for this node") { v("path", s.path); v("mode", s.mode); v("major", s.major); v("minor", s.minor); v("uid", s.uid); v("gid", s.gid); }
+  WHERRY_STEP("create-device", "config-linux.md asks for this node") {
+    v("path", s.path);
+    v("mode", s.mode);
+    v("major", s.major);
+    v("minor", s.minor);
+    v("uid", s.uid);
+    v("gid", s.gid);
+  }
 };
 
 template <class M>
 struct BindDevice {
   typename M::Text path;
   Slot slot = 0;
-  WHERRY_STEP("bind-device", "the host's node, because a user namespace may not make one") { v("path", s.path); v("slot", s.slot); }
+  WHERRY_STEP("bind-device", "the host's node, because a user namespace may not make one") {
+    v("path", s.path);
+    v("slot", s.slot);
+  }
 };
 
 template <class M>
@@ -245,7 +309,11 @@ struct CreateSymlink {
   typename M::Text path;
   typename M::Text target;
   bool replace = false;  // an existing non-directory is removed first
-  WHERRY_STEP("create-symlink", "runtime-linux.md asks for this link") { v("path", s.path); v("target", s.target); v("replace", s.replace); }
+  WHERRY_STEP("create-symlink", "runtime-linux.md asks for this link") {
+    v("path", s.path);
+    v("target", s.target);
+    v("replace", s.replace);
+  }
 };
 
 // A pty of the container's own devpts (TIOCGPTPEER, never a path: CVE-2025-52565); the master goes to slot::kConsole.
@@ -254,7 +322,12 @@ struct OpenConsole {
   uint32_t rows = 0, columns = 0;  // both 0: leave the size alone
   bool bind_console = false;       // also on /dev/console
   bool plain_newlines = false;     // termios(3) ONLCR off: what reads the master passes it on to a file or a terminal
-  WHERRY_STEP("open-console", "standard input, output and error become a terminal") { v("rows", s.rows); v("columns", s.columns); v("bind_console", s.bind_console); v("plain_newlines", s.plain_newlines); }
+  WHERRY_STEP("open-console", "standard input, output and error become a terminal") {
+    v("rows", s.rows);
+    v("columns", s.columns);
+    v("bind_console", s.bind_console);
+    v("plain_newlines", s.plain_newlines);
+  }
 };
 
 // Written through the host's procfs: it acts on the namespaces of the writing task (CVE-2025-52881).
@@ -262,13 +335,18 @@ template <class M>
 struct SetSysctl {
   typename M::Text path;  // relative to /proc/sys
   typename M::Text value;
-  WHERRY_STEP("set-sysctl", "a kernel parameter of the container's namespaces") { v("path", s.path); v("value", s.value); }
+  WHERRY_STEP("set-sysctl", "a kernel parameter of the container's namespaces") {
+    v("path", s.path);
+    v("value", s.value);
+  }
 };
 
 template <class M>
 struct PivotRoot {
   bool old_root_shared = false;  // rootfsPropagation is shared: its unmount must not travel to the host
-  WHERRY_STEP("pivot-root", "the host's tree leaves; nothing above the root is left to reach") { v("old_root_shared", s.old_root_shared); }
+  WHERRY_STEP("pivot-root", "the host's tree leaves; nothing above the root is left to reach") {
+    v("old_root_shared", s.old_root_shared);
+  }
 };
 
 // For a root file system on initramfs, where pivot_root(2) is EINVAL.
@@ -301,7 +379,10 @@ template <class M>
 struct MaskPath {
   typename M::Text path;
   Slot null_device = 0;
-  WHERRY_STEP("mask-path", "tells too much about the host, or lets the container harm it") { v("path", s.path); v("null_device", s.null_device); }
+  WHERRY_STEP("mask-path", "tells too much about the host, or lets the container harm it") {
+    v("path", s.path);
+    v("null_device", s.null_device);
+  }
 };
 
 // The state document comes on stdin, from slot::kHookState. args[0] is the hook's argv[0]; env is all it gets.
@@ -312,7 +393,13 @@ struct RunHook {
   typename M::template List<typename M::Text> args;
   typename M::template List<typename M::Text> env;
   uint32_t timeout_seconds = 0;  // 0: none
-  WHERRY_STEP("run-hook", "the config's own program at this point of the life") { v("kind", s.kind); v("path", s.path); v("args", s.args); v("env", s.env); v("timeout_s", s.timeout_seconds); }
+  WHERRY_STEP("run-hook", "the config's own program at this point of the life") {
+    v("kind", s.kind);
+    v("path", s.path);
+    v("args", s.args);
+    v("env", s.env);
+    v("timeout_s", s.timeout_seconds);
+  }
 };
 
 // --- pid1 lane: what the process may do --------------------------------------------------------------------------
@@ -321,7 +408,11 @@ template <class M>
 struct SetRlimit {
   ResourceLimit resource;
   Amount soft, hard;
-  WHERRY_STEP("set-rlimit", "process.rlimits") { v("resource", s.resource); v("soft", s.soft); v("hard", s.hard); }
+  WHERRY_STEP("set-rlimit", "process.rlimits") {
+    v("resource", s.resource);
+    v("soft", s.soft);
+    v("hard", s.hard);
+  }
 };
 
 // sched_setattr(2)
@@ -331,7 +422,15 @@ struct SetScheduler {
   int32_t nice = 0;
   uint32_t priority = 0;
   uint64_t flags = 0, runtime_ns = 0, deadline_ns = 0, period_ns = 0;
-  WHERRY_STEP("set-scheduler", "process.scheduler") { v("policy", s.policy); v("nice", s.nice); v("priority", s.priority); v("flags", s.flags); v("runtime_ns", s.runtime_ns); v("deadline_ns", s.deadline_ns); v("period_ns", s.period_ns); }
+  WHERRY_STEP("set-scheduler", "process.scheduler") {
+    v("policy", s.policy);
+    v("nice", s.nice);
+    v("priority", s.priority);
+    v("flags", s.flags);
+    v("runtime_ns", s.runtime_ns);
+    v("deadline_ns", s.deadline_ns);
+    v("period_ns", s.period_ns);
+  }
 };
 
 // ioprio_set(2) on the own process group, which is still this process alone.
@@ -339,7 +438,10 @@ template <class M>
 struct SetIoPriority {
   uint32_t io_class = 0;
   uint32_t priority = 0;
-  WHERRY_STEP("set-io-priority", "process.ioPriority") { v("class", s.io_class); v("priority", s.priority); }
+  WHERRY_STEP("set-io-priority", "process.ioPriority") {
+    v("class", s.io_class);
+    v("priority", s.priority);
+  }
 };
 
 template <class M>
@@ -353,7 +455,10 @@ template <class M>
 struct SetMemoryPolicy {
   uint32_t mode = 0;
   typename M::template List<uint64_t> nodes;
-  WHERRY_STEP("set-memory-policy", "linux.memoryPolicy") { v("mode", s.mode); v("nodes", s.nodes); }
+  WHERRY_STEP("set-memory-policy", "linux.memoryPolicy") {
+    v("mode", s.mode);
+    v("nodes", s.nodes);
+  }
 };
 
 // /proc/self/attr/<attribute>, through the host's procfs; takes effect at the exec.
@@ -361,7 +466,10 @@ template <class M>
 struct SetProcessLabel {
   typename M::Text attribute;
   typename M::Text label;
-  WHERRY_STEP("set-process-label", "the security module's profile of the program") { v("attribute", s.attribute); v("label", s.label); }
+  WHERRY_STEP("set-process-label", "the security module's profile of the program") {
+    v("attribute", s.attribute);
+    v("label", s.label);
+  }
 };
 
 template <class M>
@@ -396,13 +504,23 @@ struct SetCredentials {
   uint32_t uid = 0, gid = 0;
   typename M::template List<uint32_t> groups;
   bool set_groups = true;  // false: setgroups(2) is denied in this user namespace and there are none to set
-  WHERRY_STEP("set-credentials", "process.user") { v("uid", s.uid); v("gid", s.gid); v("groups", s.groups); v("set_groups", s.set_groups); }
+  WHERRY_STEP("set-credentials", "process.user") {
+    v("uid", s.uid);
+    v("gid", s.gid);
+    v("groups", s.groups);
+    v("set_groups", s.set_groups);
+  }
 };
 
 template <class M>
 struct SetCapabilities {
   CapabilityMask effective, permitted, inheritable, ambient;
-  WHERRY_STEP("set-capabilities", "what is left of root's power") { v("effective", s.effective); v("permitted", s.permitted); v("inheritable", s.inheritable); v("ambient", s.ambient); }
+  WHERRY_STEP("set-capabilities", "what is left of root's power") {
+    v("effective", s.effective);
+    v("permitted", s.permitted);
+    v("inheritable", s.inheritable);
+    v("ambient", s.ambient);
+  }
 };
 
 template <class M>
@@ -422,7 +540,10 @@ template <class M>
 struct FindExecutable {
   typename M::Text name;
   typename M::Text search_path;
-  WHERRY_STEP("find-executable", "a missing program is an error of create, not of start") { v("name", s.name); v("path", s.search_path); }
+  WHERRY_STEP("find-executable", "a missing program is an error of create, not of start") {
+    v("name", s.name);
+    v("path", s.search_path);
+  }
 };
 
 // Only 0, 1, 2 and the descriptors below `first` reach the program.
@@ -442,14 +563,20 @@ template <class M>
 struct LoadSeccomp {
   typename M::Bytes filter;  // struct sock_filter[]
   uint32_t flags = 0;        // SECCOMP_FILTER_FLAG_*
-  WHERRY_STEP("load-seccomp", "the system calls that are left") { v("filter", s.filter); v("flags", s.flags); }
+  WHERRY_STEP("load-seccomp", "the system calls that are left") {
+    v("filter", s.filter);
+    v("flags", s.flags);
+  }
 };
 
 template <class M>
 struct Exec {
   typename M::template List<typename M::Text> args;
   typename M::template List<typename M::Text> env;
-  WHERRY_STEP("exec", "the user's program takes over") { v("args", s.args); v("env", s.env); }
+  WHERRY_STEP("exec", "the user's program takes over") {
+    v("args", s.args);
+    v("env", s.env);
+  }
 };
 
 #undef WHERRY_STEP
@@ -460,11 +587,12 @@ struct StepList {};
 // The position in this list is the step's kind on the wire.
 using ContainerSteps =
     StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenDevice, CreateUserNamespace,
-             CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname,
-             SetDomainname, SetPropagation, MountRoot, Mount, Bind, CreateDevice, BindDevice, CreateSymlink, OpenConsole,
-             SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly, MakeReadonly, MaskPath, RunHook, SetRlimit,
-             SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy, SetProcessLabel, SetUmask, ChangeDirectory,
-             LimitBoundingSet, OwnStandardStreams, SetCredentials, SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable,
-             SealDescriptors, AwaitStart, LoadSeccomp, Exec>;
+             CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring,
+             BringUpLoopback, SetHostname, SetDomainname, SetPropagation, MountRoot, Mount, Bind, CreateDevice,
+             BindDevice, CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly,
+             MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
+             SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials,
+             SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp,
+             Exec>;
 
 }  // namespace wherry::plan

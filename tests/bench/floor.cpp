@@ -126,11 +126,10 @@ struct Line {
   for (;;) (void)sys(__NR_exit_group, code);
 }
 
-constexpr const char* kErrors[] = {"",       "EPERM",   "ENOENT", "ESRCH",  "EINTR",  "EIO",     "ENXIO",
-                                   "E2BIG",  "ENOEXEC", "EBADF",  "ECHILD", "EAGAIN", "ENOMEM",  "EACCES",
-                                   "EFAULT", "ENOTBLK", "EBUSY",  "EEXIST", "EXDEV",  "ENODEV",  "ENOTDIR",
-                                   "EISDIR", "EINVAL",  "ENFILE", "EMFILE", "ENOTTY", "ETXTBSY", "EFBIG",
-                                   "ENOSPC", "ESPIPE",  "EROFS"};
+constexpr const char* kErrors[] = {"",        "EPERM",  "ENOENT",  "ESRCH",  "EINTR",   "EIO",    "ENXIO",  "E2BIG",
+                                   "ENOEXEC", "EBADF",  "ECHILD",  "EAGAIN", "ENOMEM",  "EACCES", "EFAULT", "ENOTBLK",
+                                   "EBUSY",   "EEXIST", "EXDEV",   "ENODEV", "ENOTDIR", "EISDIR", "EINVAL", "ENFILE",
+                                   "EMFILE",  "ENOTTY", "ETXTBSY", "EFBIG",  "ENOSPC",  "ESPIPE", "EROFS"};
 
 // `error` is a negative errno, or 0: there is none.
 [[noreturn]] void fail(const char* what, long error) {
@@ -343,8 +342,7 @@ constexpr Mount kBelowDev[] = {
     {"mqueue", "mqueue", "mqueue", kQuiet, {}, NAMES("mqueue")},
 };
 constexpr Mount kSys = {"sys", "sysfs", "sysfs", kQuiet | MOUNT_ATTR_RDONLY, {}, NAMES("sysfs")};
-constexpr Mount kCgroup = {"sys/fs/cgroup", "cgroup2", "cgroup", kQuiet | MOUNT_ATTR_RDONLY, {},
-                           NAMES("cgroup2")};
+constexpr Mount kCgroup = {"sys/fs/cgroup", "cgroup2", "cgroup", kQuiet | MOUNT_ATTR_RDONLY, {}, NAMES("cgroup2")};
 #undef NAMES
 
 // Returns the mount's fd.
@@ -420,16 +418,13 @@ void mask_paths(int root, long dev, const char* empty_directory) {
     if (target < 0) continue;
     long tree = -1;
     if (!is_directory(target)) {
-      tree = call("open_tree mask", __NR_open_tree, null, "",
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+      tree = call("open_tree mask", __NR_open_tree, null, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     } else if (empty < 0) {
-      tree = call("open_tree mask", __NR_open_tree, AT_FDCWD, empty_directory,
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+      tree = call("open_tree mask", __NR_open_tree, AT_FDCWD, empty_directory, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
       restrict_tree("mount_setattr mask", tree, MOUNT_ATTR_RDONLY | kQuiet, 0);
       empty = tree;
     } else {
-      tree = call("open_tree mask", __NR_open_tree, empty, "",
-                  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+      tree = call("open_tree mask", __NR_open_tree, empty, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     }
     attach("move_mount mask", tree, target);
   }
@@ -456,10 +451,9 @@ void enter_root(long root) {
 
 void make_root(const char* rootfs, const char* empty_directory) {
   (void)call("umask", __NR_umask, 0);
-  (void)call("mount rslave", __NR_mount, nullptr, "/", nullptr, /*MS_REC|MS_SLAVE*/ 0x4000 | 0x80000,
-             nullptr);
-  const long tree = call("open_tree rootfs", __NR_open_tree, AT_FDCWD, rootfs,
-                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  (void)call("mount rslave", __NR_mount, nullptr, "/", nullptr, /*MS_REC|MS_SLAVE*/ 0x4000 | 0x80000, nullptr);
+  const long tree =
+      call("open_tree rootfs", __NR_open_tree, AT_FDCWD, rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
   (void)call("move_mount rootfs", __NR_move_mount, tree, "", AT_FDCWD, rootfs, MOVE_MOUNT_F_EMPTY_PATH);
   const int root = static_cast<int>(tree);
   (void)mount_in(root, kProc);
@@ -503,8 +497,8 @@ void drop_capabilities() {
 }
 
 [[noreturn]] void become_user_program(const char* const* args) {
-  static const char* const kEnvironment[] = {
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", "HOME=/", nullptr};
+  static const char* const kEnvironment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                             "TERM=xterm", "HOME=/", nullptr};
   const rlimit limit{1024, 1024};
   (void)call("keyctl JOIN_SESSION", __NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, "floor");
   (void)call("prlimit64", __NR_prlimit64, 0, RLIMIT_NOFILE, &limit, nullptr);
@@ -583,8 +577,8 @@ int run(const Job& job) {
   const Path empty(job.place, ".empty");
   (void)call_or(/*EEXIST*/ 17, "mkdirat empty", __NR_mkdirat, AT_FDCWD, empty.text, 0555);
   (void)call("mkdirat cgroup", __NR_mkdirat, AT_FDCWD, job.cgroup, 0755);
-  const int cgroup = static_cast<int>(
-      call("openat cgroup", __NR_openat, AT_FDCWD, job.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  const int cgroup =
+      static_cast<int>(call("openat cgroup", __NR_openat, AT_FDCWD, job.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   restrict_devices(cgroup);
   const Child child = clone_into(cgroup, kNamespaces);
   if (child.pid == 0) container(job, empty.text);
@@ -598,8 +592,8 @@ int run(const Job& job) {
 int exec(const Job& job) {
   constexpr uint64_t kNamespaces = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
   const long init = call("pidfd_open", __NR_pidfd_open, parse(job.place), 0);
-  const int cgroup = static_cast<int>(
-      call("openat cgroup", __NR_openat, AT_FDCWD, job.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  const int cgroup =
+      static_cast<int>(call("openat cgroup", __NR_openat, AT_FDCWD, job.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   (void)call("setns pidfd", __NR_setns, init, kNamespaces);
   const Child child = clone_into(cgroup, 0);
   if (child.pid == 0) {
@@ -715,10 +709,7 @@ int with_times(int (*mode)(const Job&), const Job& job, size_t rounds) {
   }
   sort(walls, rounds);
   Line{}.put("medians of ").put(rounds).put(" rounds, microseconds\n      us calls  name\n").to(1);
-  Line{}
-      .put_us(walls[rounds / 2])
-      .put("     1  the whole round, fork and exit of its process included\n")
-      .to(1);
+  Line{}.put_us(walls[rounds / 2]).put("     1  the whole round, fork and exit of its process included\n").to(1);
   print(table);
   return 0;
 }

@@ -15,8 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto spec = wherry::oci::read_spec(text);
     for (const auto& [key, value] : spec.linux.sysctl) {
       const std::string path = wherry::oci::sysctl_path(key);
-      if (path.starts_with('/') || path.find("..") == 0 || path.find("/../") != std::string::npos)
-        __builtin_trap();
+      if (path.starts_with('/') || path.find("..") == 0 || path.find("/../") != std::string::npos) __builtin_trap();
     }
     (void)wherry::oci::validate(spec);
   } catch (const wherry::oci::FaultsError& error) {

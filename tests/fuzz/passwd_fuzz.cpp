@@ -88,11 +88,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   step.uid = 7;
   if (init::execute(step, *context).error != 0) __builtin_trap();
   const std::string home = context->home;
-  if (home.rfind("HOME=", 0) != 0 || home.find('\n') != std::string::npos ||
-      home.find(':', 5) != std::string::npos)
+  if (home.rfind("HOME=", 0) != 0 || home.find('\n') != std::string::npos || home.find(':', 5) != std::string::npos)
     __builtin_trap();
-  if (has_short_lines(text) && text.find('\0') == std::string_view::npos &&
-      home != "HOME=" + expected_home(text))
+  if (has_short_lines(text) && text.find('\0') == std::string_view::npos && home != "HOME=" + expected_home(text))
     __builtin_trap();
   return 0;
 }

@@ -77,8 +77,7 @@ const Refusal kRefusals[] = {
      },
      "config.json /mounts/0: mount /srv on /data: id-mapped mounts are not supported by this version; "
      "remove idmap, uidMappings and gidMappings"},
-    {"tmpcopyup on another file system",
-     [](Spec& spec) { mount(spec, "/data", "ext4", "/dev/sda1", {"tmpcopyup"}); },
+    {"tmpcopyup on another file system", [](Spec& spec) { mount(spec, "/data", "ext4", "/dev/sda1", {"tmpcopyup"}); },
      "config.json /mounts/0: mount ext4 on /data: EINVAL: tmpcopyup is for tmpfs"},
     {"type bind without the option", [](Spec& spec) { mount(spec, "/data", "bind", "/srv", {"ro"}); },
      "config.json /mounts/0: mount /srv on /data: EINVAL: type \"bind\" without the option bind or rbind; "
@@ -92,8 +91,7 @@ const Refusal kRefusals[] = {
     {"another file system on /proc", [](Spec& spec) { mount(spec, "/proc", "tmpfs", "tmpfs", {}); },
      "config.json /mounts/0: mount tmpfs on /proc: it cannot be mounted because it is inside /proc; choose "
      "another destination"},
-    {"inside /proc, spelled strangely",
-     [](Spec& spec) { mount(spec, "//proc/./sys/", "tmpfs", "tmpfs", {}); },
+    {"inside /proc, spelled strangely", [](Spec& spec) { mount(spec, "//proc/./sys/", "tmpfs", "tmpfs", {}); },
      "config.json /mounts/0: mount tmpfs on //proc/./sys/: it cannot be mounted because it is inside /proc; "
      "choose another destination"},
     {"a bind inside /proc", [](Spec& spec) { mount(spec, "/proc/self", "bind", "/srv", {"bind"}); },

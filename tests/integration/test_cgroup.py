@@ -206,6 +206,95 @@ def test_hugetlb_limit(t):
     t.true("4194304" in [value(t, c, n) for n in names], "the limit in one of " + ", ".join(names))
 
 
+def test_limits_below_new_groups(t):
+    need(t, "pids")
+    b = t.bundle("sleep", "1000", linux={"resources": {"pids": {"limit": 20}}})
+    parent = b.linux["cgroupsPath"]
+    b.linux["cgroupsPath"] = parent + "/a/b"
+    c = t.running(b)
+    t.equal(value(t, c, "pids.max"), "20", "pids.max")
+    c.delete("--force")
+    for path in (parent + "/a", parent):
+        if os.path.isdir(sandbox.CGROUP_ROOT + path):
+            os.rmdir(sandbox.CGROUP_ROOT + path)
+
+
+def test_pids_limit_holds(t):
+    need(t, "pids")
+    b = t.bundle(script="i=0; while [ $i -lt 20 ]; do sleep 1000 & i=$((i+1)); done",
+                 linux={"resources": {"pids": {"limit": 10}}})
+    t.contains(t.run(b).err, "can't fork")
+
+
+def test_memory_limit_holds(t):
+    need(t, "memory")
+    limits = {"memory": {"limit": 16777216, "swap": 16777216}}
+    b = t.bundle("dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1", linux={"resources": limits})
+    t.equal(t.run(b).code, 128 + 9, "exit code after the end of memory")
+
+
+@wherry_only("what is done before the container's program is hardly charged to it")
+def test_very_small_memory_limit(t):
+    need(t, "memory")
+    t.equal(t.run(t.bundle("true", linux={"resources": {"memory": {"limit": 262144}}})).code, 0, "exit code")
+
+
+def test_memory_and_swap_are_apart(t):
+    """config.json says memory and swap together, cgroup2 wants the swap alone."""
+    need(t, "memory")
+    c = limited(t, {"memory": {"limit": 33554432, "swap": 50331648}})
+    if not os.path.exists(os.path.join(t.cgroup_dir(c.bundle), "memory.swap.max")):
+        t.skip("this kernel does not count swap")
+    t.equal(value(t, c, "memory.swap.max"), "16777216", "memory.swap.max")
+
+
+@known_differences({"runc": "1.1 knows no burst", "crun": "1.8 knows burst with the unit of cgroup v1 only"})
+def test_cpu_burst(t):
+    need(t, "cpu")
+    c = limited(t, {"cpu": {"quota": 20000, "period": 100000, "burst": 10000}})
+    t.equal(value(t, c, "cpu.max.burst"), "10000", "cpu.max.burst")
+
+
+def test_cpu_idle(t):
+    need(t, "cpu")
+    t.equal(value(t, limited(t, {"cpu": {"idle": 1}}), "cpu.idle"), "1", "cpu.idle")
+
+
+def test_cpuset_mems(t):
+    need(t, "cpuset")
+    c = limited(t, {"cpu": {"cpus": "0", "mems": "0"}})
+    t.equal(value(t, c, "cpuset.mems"), "0", "cpuset.mems")
+
+
+def test_throttled_device(t):
+    need(t, "io")
+    disks = sorted(os.listdir("/sys/block"))
+    if not disks:
+        t.skip("there is no block device")
+    major, minor = (int(n) for n in read(f"/sys/block/{disks[0]}/dev").split(":"))
+    entry = {"major": major, "minor": minor, "rate": 1048576}
+    c = limited(t, {"blockIO": {"throttleReadBpsDevice": [entry], "throttleWriteIOPSDevice": [entry]}})
+    t.equal(value(t, c, "io.max"), f"{major}:{minor} rbps=1048576 wbps=max riops=max wiops=1048576", "io.max")
+
+
+def test_own_limit_cannot_be_lifted(t):
+    """With a cgroup namespace and a writable cgroup mount, the namespace's root is still the host's."""
+    need(t, "pids")
+    if " - cgroup2 " in read("/proc/self/mountinfo") and "nsdelegate" not in read("/proc/self/mountinfo"):
+        t.skip("cgroup2 is mounted without nsdelegate")
+    b = t.bundle(script="cd /sys/fs/cgroup && mkdir sub && echo made; echo max > pids.max; cat pids.max",
+                 linux={"resources": {"pids": {"limit": 20}}})
+    b.drop_mount("/sys/fs/cgroup").mount("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev"])
+    t.equal(t.run(b).out.split(), ["made", "20"], "output")
+
+
+def test_exec_counts_for_the_limit(t):
+    need(t, "pids")
+    c = limited(t, {"pids": {"limit": 1}})
+    t.true(c.exec("true").code != 0, "no room for a second process")
+    t.equal(c.status(), "running", "status")
+
+
 def test_update_pids(t):
     need(t, "pids")
     c = limited(t, {"pids": {"limit": 20}})

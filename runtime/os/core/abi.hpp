@@ -24,8 +24,8 @@ inline constexpr int kDirectory = 0200000, kNoFollow = 0400000;
 inline constexpr int kFGetFd = 1, kFSetFd = 2, kFDupFdCloexec = 1030, kFAddSeals = 1033;  // fcntl(2)
 inline constexpr int kSealSeal = 1, kSealShrink = 2, kSealGrow = 4, kSealWrite = 8;
 
-inline constexpr unsigned kTypeMask = 0170000, kTypeDirectory = 0040000, kTypeRegular = 0100000,
-                          kTypeSymlink = 0120000, kTypeChar = 0020000, kTypeBlock = 0060000, kTypeFifo = 0010000;
+inline constexpr unsigned kTypeMask = 0170000, kTypeDirectory = 0040000, kTypeRegular = 0100000, kTypeSymlink = 0120000,
+                          kTypeChar = 0020000, kTypeBlock = 0060000, kTypeFifo = 0010000;
 
 inline constexpr int kAtFdcwd = -100;             // fcntl.h AT_FDCWD
 inline constexpr int kAtSymlinkNofollow = 0x100;  // AT_SYMLINK_NOFOLLOW
@@ -34,7 +34,7 @@ inline constexpr int kAtEmptyPath = 0x1000;       // AT_EMPTY_PATH
 inline constexpr int kAtRecursive = 0x8000;       // AT_RECURSIVE
 inline constexpr int kAtEaccess = 0x200;          // AT_EACCESS
 
-inline constexpr unsigned kOpenTreeClone = 1;           // open_tree(2), 5.2
+inline constexpr unsigned kOpenTreeClone = 1;  // open_tree(2), 5.2
 
 inline constexpr unsigned kMfdCloexec = 1;
 inline constexpr unsigned kMfdAllowSealing = 2;
@@ -47,7 +47,8 @@ inline constexpr long kProcSuperMagic = 0x9fa0;
 inline constexpr long kCgroup2SuperMagic = 0x63677270;
 inline constexpr long kNsfsMagic = 0x6e736673;
 
-inline constexpr unsigned long kMsRdonly = 1, kMsNosuid = 2, kMsNodev = 4, kMsNoexec = 8, kMsRemount = 32, kMsBind = 4096, kMsMove = 8192, kMsRec = 16384, kMsUnbindable = 1UL << 17,
+inline constexpr unsigned long kMsRdonly = 1, kMsNosuid = 2, kMsNodev = 4, kMsNoexec = 8, kMsRemount = 32,
+                               kMsBind = 4096, kMsMove = 8192, kMsRec = 16384, kMsUnbindable = 1UL << 17,
                                kMsPrivate = 1UL << 18, kMsSlave = 1UL << 19, kMsShared = 1UL << 20;
 inline constexpr int kMntDetach = 2;
 

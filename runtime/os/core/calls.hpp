@@ -70,7 +70,9 @@ inline Status faccessat2(int dir, const char* path, int mode, int flags) noexcep
 inline Status statx(int dir, const char* path, int flags, unsigned mask, struct statx& out) noexcept {
   return status_of(raw_syscall(__NR_statx, dir, address(path), flags, mask, address(&out)));
 }
-inline Status fstatfs(int fd, statfs64& out) noexcept { return status_of(raw_syscall(__NR_fstatfs, fd, address(&out))); }
+inline Status fstatfs(int fd, statfs64& out) noexcept {
+  return status_of(raw_syscall(__NR_fstatfs, fd, address(&out)));
+}
 inline Status statfs(const char* path, statfs64& out) noexcept {
   return status_of(raw_syscall(__NR_statfs, address(path), address(&out)));
 }
@@ -85,7 +87,9 @@ inline Result<long> ioctl(int fd, unsigned long request, long argument = 0) noex
   return result_of(raw_syscall(__NR_ioctl, fd, static_cast<long>(request), argument));
 }
 inline Status dup3(int from, int to, int flags) noexcept { return status_of(raw_syscall(__NR_dup3, from, to, flags)); }
-inline Result<Fd> duplicate(int fd, int lowest = 3) noexcept { return fd_of(raw_syscall(__NR_fcntl, fd, kFDupFdCloexec, lowest)); }
+inline Result<Fd> duplicate(int fd, int lowest = 3) noexcept {
+  return fd_of(raw_syscall(__NR_fcntl, fd, kFDupFdCloexec, lowest));
+}
 inline Status close_range(unsigned first, unsigned last, unsigned flags) noexcept {
   return status_of(raw_syscall(__NR_close_range, first, last, flags));
 }
@@ -101,7 +105,9 @@ inline Result<Fd> open_tree(int dir, const char* path, unsigned flags) noexcept 
 inline Status move_mount(int from, const char* from_path, int to, const char* to_path, unsigned flags) noexcept {
   return status_of(raw_syscall(__NR_move_mount, from, address(from_path), to, address(to_path), flags));
 }
-inline Result<Fd> fsopen(const char* type) noexcept { return fd_of(raw_syscall(__NR_fsopen, address(type), FSOPEN_CLOEXEC)); }
+inline Result<Fd> fsopen(const char* type) noexcept {
+  return fd_of(raw_syscall(__NR_fsopen, address(type), FSOPEN_CLOEXEC));
+}
 inline Status fsconfig(int fd, unsigned command, const char* key, const void* value, int aux) noexcept {
   return status_of(raw_syscall(__NR_fsconfig, fd, command, address(key), address(value), aux));
 }
@@ -113,10 +119,12 @@ inline Status mount_setattr(int dir, const char* path, unsigned flags, const mou
 }
 inline Status mount(const char* source, const char* target, const char* type, unsigned long flags,
                     const void* data) noexcept {
-  return status_of(raw_syscall(__NR_mount, address(source), address(target), address(type),
-                               static_cast<long>(flags), address(data)));
+  return status_of(raw_syscall(__NR_mount, address(source), address(target), address(type), static_cast<long>(flags),
+                               address(data)));
 }
-inline Status umount2(const char* path, int flags) noexcept { return status_of(raw_syscall(__NR_umount2, address(path), flags)); }
+inline Status umount2(const char* path, int flags) noexcept {
+  return status_of(raw_syscall(__NR_umount2, address(path), flags));
+}
 inline Status pivot_root(const char* new_root, const char* put_old) noexcept {
   return status_of(raw_syscall(__NR_pivot_root, address(new_root), address(put_old)));
 }
@@ -131,12 +139,14 @@ inline Result<Fd> pidfd_open(int pid) noexcept { return fd_of(raw_syscall(__NR_p
 inline Status pidfd_send_signal(int pidfd, int signal) noexcept {
   return status_of(raw_syscall(__NR_pidfd_send_signal, pidfd, signal, 0, 0));
 }
-inline Status unshare(unsigned long flags) noexcept { return status_of(raw_syscall(__NR_unshare, static_cast<long>(flags))); }
+inline Status unshare(unsigned long flags) noexcept {
+  return status_of(raw_syscall(__NR_unshare, static_cast<long>(flags)));
+}
 inline Status setns(int fd, int type) noexcept { return status_of(raw_syscall(__NR_setns, fd, type)); }
 inline Result<long> prctl(int option, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0,
                           unsigned long d = 0) noexcept {
-  return result_of(raw_syscall(__NR_prctl, option, static_cast<long>(a), static_cast<long>(b),
-                               static_cast<long>(c), static_cast<long>(d)));
+  return result_of(raw_syscall(__NR_prctl, option, static_cast<long>(a), static_cast<long>(b), static_cast<long>(c),
+                               static_cast<long>(d)));
 }
 [[noreturn]] inline void exit_group(int code) noexcept {
   for (;;) (void)raw_syscall(__NR_exit_group, code);
@@ -164,7 +174,8 @@ inline int64_t monotonic_ns() noexcept {
 inline constexpr unsigned kMaxPassedFds = 16;
 
 // One datagram with up to kMaxPassedFds descriptors; the peer gets copies.
-Status send_message(int socket, const void* data, size_t size, const int* fds = nullptr, unsigned fd_count = 0) noexcept;
+Status send_message(int socket, const void* data, size_t size, const int* fds = nullptr,
+                    unsigned fd_count = 0) noexcept;
 
 struct Received {
   long size = 0;  // 0 is end of file

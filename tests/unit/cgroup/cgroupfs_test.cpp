@@ -123,8 +123,8 @@ TEST_CASE("values that mean no limit need neither", "[cgroup]") {
 TEST_CASE("limits arrive in their files", "[cgroup]") {
   const FakeCgroup group;
   for (const char* file :
-       {"cpu.max", "cpu.max.burst", "cpu.weight", "cpuset.cpus", "cpuset.mems", "io.weight", "io.max",
-        "memory.low", "memory.max", "memory.swap.max", "pids.max", "hugetlb.2MB.max", "rdma.max"})
+       {"cpu.max", "cpu.max.burst", "cpu.weight", "cpuset.cpus", "cpuset.mems", "io.weight", "io.max", "memory.low",
+        "memory.max", "memory.swap.max", "pids.max", "hugetlb.2MB.max", "rdma.max"})
     group.put(file);
   plan::Limits limits;
   limits.cpu_quota = 50000;
@@ -217,8 +217,7 @@ TEST_CASE("a limit that cannot be written is named", "[cgroup]") {
   CHECK(fails_at(limits) == "/linux/resources/unified/misc.max");
   limits = {};
   limits.io_weight = 100;
-  CHECK(message_of([&] { cgroup::apply(group.fd(), limits); }).find("io.weight: ENOENT") !=
-        std::string::npos);
+  CHECK(message_of([&] { cgroup::apply(group.fd(), limits); }).find("io.weight: ENOENT") != std::string::npos);
 }
 
 TEST_CASE("checkBeforeUpdate refuses a limit below what is in use", "[cgroup]") {
@@ -293,8 +292,7 @@ TEST_CASE("freezing that does not happen in time is taken back", "[cgroup]") {
   group.put("cgroup.events", "populated 1\nfrozen 0\n");
   CHECK_FALSE(cgroup::is_frozen(group.fd()));
   CHECK(cgroup::is_populated(group.fd()));
-  CHECK(message_of([&] { cgroup::freeze(group.fd(), cgroup::Timeout(5)); }).find("ETIMEDOUT") !=
-        std::string::npos);
+  CHECK(message_of([&] { cgroup::freeze(group.fd(), cgroup::Timeout(5)); }).find("ETIMEDOUT") != std::string::npos);
   CHECK(group.get("cgroup.freeze") == "0");
   CHECK_NOTHROW(cgroup::thaw(group.fd(), cgroup::Timeout(5)));
   CHECK_FALSE(cgroup::wait_empty(group.fd(), cgroup::Timeout(5)));

@@ -97,8 +97,7 @@ bool reference(const Rules& rules, const Request& request) {
     if ((request.access & bit) == 0) continue;
     bool allowed = false;
     for (const DeviceRule& rule : rules) {
-      const bool about = (bit == BPF_DEVCG_ACC_MKNOD && rule.mknod) ||
-                         (bit == BPF_DEVCG_ACC_READ && rule.read) ||
+      const bool about = (bit == BPF_DEVCG_ACC_MKNOD && rule.mknod) || (bit == BPF_DEVCG_ACC_READ && rule.read) ||
                          (bit == BPF_DEVCG_ACC_WRITE && rule.write);
       if (about && rule_matches(rule, request)) allowed = rule.allow;
     }

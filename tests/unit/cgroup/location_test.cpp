@@ -10,11 +10,10 @@ using namespace wherry::cgroup;
 TEST_CASE("the cgroup2 mount is found in mountinfo", "[cgroup]") {
   CHECK(parse_mount("").empty());
   CHECK(parse_mount("30 23 0:26 / /sys/fs/cgroup/cpu rw shared:9 - cgroup cgroup rw,cpu\n").empty());
-  CHECK(parse_mount(
-            "30 23 0:26 / /a rw - cgroup cgroup rw\n31 23 0:27 / /odd\\040place\\134x rw,nosuid shared:3 "
-            "master:1 - cgroup2 cgroup2 rw\n") == "/odd place\\x");
-  CHECK(parse_mount("31 23 0:27 / /first rw - cgroup2 c rw\n32 23 0:27 / /second rw - cgroup2 c rw")
-            .substr(1) == "first");
+  CHECK(parse_mount("30 23 0:26 / /a rw - cgroup cgroup rw\n31 23 0:27 / /odd\\040place\\134x rw,nosuid shared:3 "
+                    "master:1 - cgroup2 cgroup2 rw\n") == "/odd place\\x");
+  CHECK(parse_mount("31 23 0:27 / /first rw - cgroup2 c rw\n32 23 0:27 / /second rw - cgroup2 c rw").substr(1) ==
+        "first");
   // A mount point may contain the separator's look-alike.
   CHECK(parse_mount("31 23 0:27 / /x-y rw - tmpfs cgroup2 rw\n").empty());
 }

@@ -29,9 +29,8 @@ TEST_CASE("memory, cpu and pids are read", "[cgroup]") {
   group.put("memory.stat", "anon 10\nfile 20\n");
   group.put("memory.events", "low 0\noom_kill 3\n");
   group.put("cpu.stat", "usage_usec 9\nuser_usec 5\nsystem_usec 4\nnr_throttled 2\nunknown_key 1\n");
-  group.put(
-      "cpu.pressure",
-      "some avg10=1.50 avg60=0.00 avg300=0.25 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=6\n");
+  group.put("cpu.pressure",
+            "some avg10=1.50 avg60=0.00 avg300=0.25 total=77\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=6\n");
   group.put("pids.current", "4\n");
   group.put("pids.max", "50\n");
   const Stats stats = read_stats(group.fd());

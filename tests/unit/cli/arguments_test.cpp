@@ -84,6 +84,6 @@ TEST_CASE("help lists every option", "[cli]") {
   bool flag = false;
   Arguments arguments("frob", "ID [SIGNAL]", "Frobs.");
   arguments.flag("-f,--force", flag, "By force");
-  CHECK_THAT(arguments.help(), Contains("Usage: wherry frob [OPTIONS] ID [SIGNAL]") && Contains("--force") &&
-                                   Contains("By force"));
+  CHECK_THAT(arguments.help(),
+             Contains("Usage: wherry frob [OPTIONS] ID [SIGNAL]") && Contains("--force") && Contains("By force"));
 }

@@ -19,8 +19,8 @@ TEST_CASE("signals by number and by name", "[cli]") {
 }
 
 TEST_CASE("what is no signal", "[cli]") {
-  for (const char* text : {"", "0", "65", "-9", "9x", "SIG", "FOO", "RTMIN-1", "RTMAX+1", "RTMIN+31",
-                           "RTMIN+", "RTMAX-x", "RTMINX", "99999999999999999999", "SIGSIGTERM"}) {
+  for (const char* text : {"", "0", "65", "-9", "9x", "SIG", "FOO", "RTMIN-1", "RTMAX+1", "RTMIN+31", "RTMIN+",
+                           "RTMAX-x", "RTMINX", "99999999999999999999", "SIGSIGTERM"}) {
     INFO(text);
     CHECK_FALSE(parse_signal(text).has_value());
   }

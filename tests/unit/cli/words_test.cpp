@@ -8,8 +8,7 @@ using namespace wherry::cli;
 namespace {
 
 const std::vector<OptionName> kKnown{
-    {"bundle", 'b', true}, {"detach", 'd', false},     {"tty", 't', false},
-    {"user", 'u', true},   {"no-subreaper", 0, false},
+    {"bundle", 'b', true}, {"detach", 'd', false}, {"tty", 't', false}, {"user", 'u', true}, {"no-subreaper", 0, false},
 };
 
 SortedWords sorted(const Words& words, bool stop = false) { return sort_words(words, kKnown, stop); }
@@ -17,9 +16,8 @@ SortedWords sorted(const Words& words, bool stop = false) { return sort_words(wo
 }  // namespace
 
 TEST_CASE("values follow = or are the next word", "[cli]") {
-  for (const Words& words :
-       {Words{"--bundle", "/b", "ID"}, Words{"--bundle=/b", "ID"}, Words{"-bundle", "/b", "ID"},
-        Words{"-bundle=/b", "ID"}, Words{"ID", "--bundle", "/b"}}) {
+  for (const Words& words : {Words{"--bundle", "/b", "ID"}, Words{"--bundle=/b", "ID"}, Words{"-bundle", "/b", "ID"},
+                             Words{"-bundle=/b", "ID"}, Words{"ID", "--bundle", "/b"}}) {
     CHECK(sorted(words).options == Words{"--bundle", "/b"});
     CHECK(sorted(words).operands == Words{"ID"});
   }
@@ -65,8 +63,8 @@ TEST_CASE("the first operand may take all that follows", "[cli]") {
 TEST_CASE("the command is the first word that belongs to no global option", "[cli]") {
   const std::vector<OptionName> globals{
       {"root", 0, true}, {"log", 0, true}, {"debug", 0, false}, {"version", 'v', false}};
-  const CommandLine line = split_command_line(
-      {"--root", "create", "-log=/l", "--debug", "delete", "--force", "--root", "x"}, globals);
+  const CommandLine line =
+      split_command_line({"--root", "create", "-log=/l", "--debug", "delete", "--force", "--root", "x"}, globals);
   CHECK(line.globals == Words{"--root", "create", "-log=/l", "--debug"});
   CHECK(line.command == "delete");
   CHECK(line.rest == Words{"--force", "--root", "x"});

@@ -46,9 +46,9 @@ os::Child sleeper() {
 
 TEST_CASE("identity: the start time behind any name", "[container]") {
   CHECK(parse_start_time(stat_line("sh", "123456")) == 123456);
-  for (const char* name : {"", " ", "a b", ") S 1 2 3", "((", "))", "a)b(c",
-                           "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22", "a\nb",
-                           ") S 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9"}) {
+  for (const char* name :
+       {"", " ", "a b", ") S 1 2 3", "((", "))", "a)b(c", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22",
+        "a\nb", ") S 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9"}) {
     INFO(name);
     CHECK(parse_start_time(stat_line(name, "123456")) == 123456);
   }

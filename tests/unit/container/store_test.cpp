@@ -30,15 +30,13 @@ bool is_accepted(const std::string& id) {
 }  // namespace
 
 TEST_CASE("store: ids are names, never paths or options", "[container]") {
-  for (const std::string& id :
-       {std::string("a"), std::string("A-z_0+9.x"), std::string("..."), std::string(".hidden"),
-        std::string("_"), std::string("0"), std::string(1024, 'x')})
+  for (const std::string& id : {std::string("a"), std::string("A-z_0+9.x"), std::string("..."), std::string(".hidden"),
+                                std::string("_"), std::string("0"), std::string(1024, 'x')})
     CHECK(is_accepted(id));
   for (const std::string& id :
        {std::string(), std::string("."), std::string(".."), std::string("-a"), std::string("--root"),
         std::string("a/b"), std::string("/"), std::string("a b"), std::string("a\n"), std::string("a\0b", 3),
-        std::string("\xc3\xa4"), std::string("a:b"), std::string("a@b"), std::string("~"),
-        std::string(1025, 'x')}) {
+        std::string("\xc3\xa4"), std::string("a:b"), std::string("a@b"), std::string("~"), std::string(1025, 'x')}) {
     INFO(id);
     CHECK_FALSE(is_accepted(id));
   }
@@ -51,8 +49,7 @@ TEST_CASE("store: create, once", "[container]") {
   CHECK(created.id() == "one");
   CHECK(fs::is_directory(root + "/one"));
   CHECK((mode_of(root + "/one") & 077) == 0);
-  CHECK_THROWS_WITH(StateDirectory::create(root, "one"),
-                    Catch::Contains("container with id one already exists"));
+  CHECK_THROWS_WITH(StateDirectory::create(root, "one"), Catch::Contains("container with id one already exists"));
   CHECK_THROWS_AS(StateDirectory::create(root, "../two"), Error);
   base.write("file", "");
   CHECK_THROWS_WITH(StateDirectory::create(base / "file", "two"), Catch::Contains("ENOTDIR"));
@@ -124,8 +121,7 @@ TEST_CASE("store: remove takes all files, in whatever state they are", "[contain
   const test::TemporaryDirectory base;
   const auto directory = StateDirectory::create(base.path(), "c");
   directory.write_record(oci::Record{});
-  for (const char* name : {kConfigFile, kPlanFile, kStartSocket, "state.json.tmp"})
-    directory.create_file(name, "x");
+  for (const char* name : {kConfigFile, kPlanFile, kStartSocket, "state.json.tmp"}) directory.create_file(name, "x");
   directory.remove();
   CHECK_FALSE(fs::exists(base / "c"));
   directory.remove();  // delete --force twice at once

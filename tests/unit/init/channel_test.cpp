@@ -26,9 +26,7 @@ struct Pair {
   void send(const void* data, std::size_t size, const std::vector<int>& fds = {}) const {
     REQUIRE(os::send_message(host.get(), data, size, fds.data(), static_cast<unsigned>(fds.size())));
   }
-  void send(const Message& message, const std::vector<int>& fds = {}) const {
-    send(&message, sizeof message, fds);
-  }
+  void send(const Message& message, const std::vector<int>& fds = {}) const { send(&message, sizeof message, fds); }
   [[nodiscard]] int error() const {
     auto go = receive_go(*context);
     return go ? 0 : go.error();
@@ -79,8 +77,8 @@ TEST_CASE("channel: the end of the host", "[init]") {
 
 TEST_CASE("channel: what is no Go", "[init]") {
   const Pair pair;
-  for (const MessageKind kind : {MessageKind::kReached, MessageKind::kProduced, MessageKind::kFailed,
-                                 MessageKind{}, MessageKind{99}}) {
+  for (const MessageKind kind :
+       {MessageKind::kReached, MessageKind::kProduced, MessageKind::kFailed, MessageKind{}, MessageKind{99}}) {
     Message message = go(1);
     message.kind = kind;
     pair.send(message);
@@ -157,9 +155,9 @@ TEST_CASE("channel: what init says", "[init]") {
 
 TEST_CASE("channel: a failure stands on the page and in a message, and ends the process", "[init]") {
   const Pair pair;
-  plan::StatusPage page{};
+  const auto page = std::make_unique<plan::StatusPage>();
   const int status = test::in_child([&]() -> int {
-    pair.context->page = &page;
+    pair.context->page = page.get();
     pair.context->step = 3;
     fail(*pair.context, failed(EINVAL, Detail::kMountOption, 2));
   });

@@ -35,9 +35,7 @@ struct Tree {
     REQUIRE(fd);
     return std::move(*fd);
   }
-  void link(const std::string& target, const std::string& name) const {
-    fs::create_symlink(target, root / name);
-  }
+  void link(const std::string& target, const std::string& name) const { fs::create_symlink(target, root / name); }
   [[nodiscard]] int fd() const { return context->root.get(); }
 
   [[nodiscard]] bool outside_is_untouched() const {
@@ -64,8 +62,7 @@ TEST_CASE("paths: open_in_root stays in the root", "[init]") {
   tree.link("../../../..", "up");
   tree.link("/outside/secret", "absolute");
   tree.link("../outside/secret", "relative");
-  for (const char* path :
-       {"/", "", "..", "/..", "/../..", "slash", "up", "/dir/../..", "/slash/up/slash/.."}) {
+  for (const char* path : {"/", "", "..", "/..", "/../..", "slash", "up", "/dir/../..", "/slash/up/slash/.."}) {
     INFO(path);
     auto opened = open_in_root(tree.fd(), path, os::kPath | os::kDirectory);
     REQUIRE(opened);

@@ -170,11 +170,8 @@ TEST_CASE("player: a slot that nothing is bound to, or that there is not", "[ini
   }
   for (const plan::Slot slot : {plan::Slot{1024}, plan::Slot{65535}}) {
     CHECK(test::perform(plan::OpenTree<Owned>{"/", slot, false, {}}, *context).error != 0);
-    CHECK(test::perform(plan::OpenDevice<Owned>{"/dev/null", slot, {os::kTypeChar}, 1, 3}, *context).error !=
-          0);
-    CHECK(
-        test::perform(plan::OpenNamespace<Owned>{{0x20000000}, "/proc/self/ns/pid", slot}, *context).error !=
-        0);
+    CHECK(test::perform(plan::OpenDevice<Owned>{"/dev/null", slot, {os::kTypeChar}, 1, 3}, *context).error != 0);
+    CHECK(test::perform(plan::OpenNamespace<Owned>{{0x20000000}, "/proc/self/ns/pid", slot}, *context).error != 0);
   }
 }
 
@@ -184,8 +181,7 @@ TEST_CASE("player: lists that do not hold what they say", "[init]") {
     wire.fields.at(at) = value;
     return test::in_child([&] {
       const auto context = test::make_context();
-      return perform(wire.kind, wire.fields.data(), static_cast<uint32_t>(wire.fields.size()), *context)
-          .error;
+      return perform(wire.kind, wire.fields.data(), static_cast<uint32_t>(wire.fields.size()), *context).error;
     });
   };
   // The count of a list stands before its size.
@@ -195,9 +191,7 @@ TEST_CASE("player: lists that do not hold what they say", "[init]") {
   CHECK(with_byte(plan::SetCredentials<Owned>{0, 0, {1, 2}, true}, 10, 1) == EINVAL);
   CHECK(with_byte(plan::Exec<Owned>{{"a", "b"}, {}}, 0, 3) == ENOMEM);
   CHECK(test::in_child([] {
-          return test::perform(plan::LoadSeccomp<Owned>{std::vector<unsigned char>(7), 0},
-                               *test::make_context())
-              .error;
+          return test::perform(plan::LoadSeccomp<Owned>{std::vector<unsigned char>(7), 0}, *test::make_context()).error;
         }) == EINVAL);
 }
 
@@ -206,8 +200,7 @@ TEST_CASE("player: namespaces are told apart by their type", "[init]") {
   constexpr uint64_t kPid = 0x20000000, kNetwork = 0x40000000;
   CHECK(test::perform(plan::OpenNamespace<Owned>{{kPid}, "/proc/self/ns/pid", 16}, *context).error == 0);
   CHECK(slot_fd(*context, 16) >= 0);
-  const Outcome wrong =
-      test::perform(plan::OpenNamespace<Owned>{{kNetwork}, "/proc/self/ns/pid", 17}, *context);
+  const Outcome wrong = test::perform(plan::OpenNamespace<Owned>{{kNetwork}, "/proc/self/ns/pid", 17}, *context);
   CHECK(wrong.error == EINVAL);
   CHECK(wrong.detail == Detail::kWrongNamespaceType);
   CHECK(slot_fd(*context, 17) == -1);
@@ -249,8 +242,7 @@ TEST_CASE("player: umask, limits and descriptors of the process", "[init]") {
           if (test::perform(plan::SetRlimit<Owned>{{RLIMIT_CORE}, {1}, {2}}, *context).error != 0) return 1;
           rlimit limit{};
           if (::getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur != 1 || limit.rlim_max != 2) return 2;
-          return test::perform(plan::SetRlimit<Owned>{{RLIMIT_CORE}, {3}, {2}}, *context).error == EINVAL ? 0
-                                                                                                          : 3;
+          return test::perform(plan::SetRlimit<Owned>{{RLIMIT_CORE}, {3}, {2}}, *context).error == EINVAL ? 0 : 3;
         }) == 0);
   CHECK(test::in_child([] {
           const auto context = test::make_context();

@@ -50,9 +50,7 @@ std::string message_for(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("broken configs: the base is good", "[oci]") {
-  CHECK(message_for(load()["base"].dump()) == "no fault");
-}
+TEST_CASE("broken configs: the base is good", "[oci]") { CHECK(message_for(load()["base"].dump()) == "no fault"); }
 
 TEST_CASE("broken configs: each message is exact", "[oci]") {
   const ordered_json golden = load();

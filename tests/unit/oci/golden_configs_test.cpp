@@ -21,8 +21,7 @@ std::string slurp(const std::filesystem::path& path) {
 
 std::vector<std::filesystem::path> json_files(const char* folder) {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(WHERRY_SOURCE_DIR) / folder)) {
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(WHERRY_SOURCE_DIR) / folder)) {
     if (entry.path().extension() == ".json") paths.push_back(entry.path());
   }
   std::ranges::sort(paths);
@@ -62,8 +61,7 @@ TEST_CASE("Docker's config in detail", "[oci]") {
   REQUIRE(spec.linux.seccomp);
   CHECK(spec.linux.seccomp->default_action == SeccompAction::kErrno);
   CHECK(spec.linux.seccomp->default_errno_ret == 1U);
-  CHECK(spec.linux.seccomp->architectures ==
-        std::vector{SeccompArch::kX86_64, SeccompArch::kX86, SeccompArch::kX32});
+  CHECK(spec.linux.seccomp->architectures == std::vector{SeccompArch::kX86_64, SeccompArch::kX86, SeccompArch::kX32});
   CHECK(spec.linux.resources->devices.size() > 1);
   CHECK(spec.linux.sysctl.front().first == "net.ipv4.ip_unprivileged_port_start");
 }

@@ -33,8 +33,7 @@ TEST_CASE("read_spec: ociVersion 1.x in all its forms", "[oci]") {
   for (const char* version :
        {"1.0.0", "1.0.2-dev", "1.2.1", "1.3.0+dev", "1.99.0", "1.0.0-rc.1+build.5", "1.1.0+dev"}) {
     INFO(version);
-    CHECK(read_spec(std::string(R"({"root":{"path":"r"},"ociVersion":")") + version + "\"}").oci_version ==
-          version);
+    CHECK(read_spec(std::string(R"({"root":{"path":"r"},"ociVersion":")") + version + "\"}").oci_version == version);
   }
 }
 
@@ -91,8 +90,7 @@ TEST_CASE("read_spec: mounts, hooks, names and annotations", "[oci]") {
   CHECK(spec.annotations == StringMap{{"z", "1"}, {"a", "2"}});
   CHECK(spec.mounts == std::vector<Mount>{{"/d", "bind", "/s", {"rbind"}, {{1, 2, 3}}, {{4, 5, 6}}}});
   const auto hook = [](const char* path) { return std::vector<Hook>{{path, {}, {}, {}}}; };
-  CHECK(spec.hooks ==
-        Hooks{{{"/1", {"a"}, {"E="}, 9}}, hook("/2"), hook("/3"), hook("/4"), hook("/5"), hook("/6")});
+  CHECK(spec.hooks == Hooks{{{"/1", {"a"}, {"E="}, 9}}, hook("/2"), hook("/3"), hook("/4"), hook("/5"), hook("/6")});
 }
 
 TEST_CASE("read_spec: linux, lists and maps", "[oci]") {
@@ -104,8 +102,7 @@ TEST_CASE("read_spec: linux, lists and maps", "[oci]") {
                 {"type": "p", "path": "/f"}],
     "netDevices": {"eth1": {"name": "e"}, "eth0": {}},
     "sysctl": {"net.b": "1", "net.a": "2"}, "maskedPaths": ["/m"], "readonlyPaths": ["/r"])");
-  CHECK(config.namespaces ==
-        std::vector<Namespace>{{NamespaceType::kTime, ""}, {NamespaceType::kUser, "/p"}});
+  CHECK(config.namespaces == std::vector<Namespace>{{NamespaceType::kTime, ""}, {NamespaceType::kUser, "/p"}});
   CHECK(config.uid_mappings == std::vector<IdMapping>{{0, 1, 2}});
   CHECK(config.gid_mappings == std::vector<IdMapping>{{3, 4, 5}});
   CHECK(config.time_offsets == OrderedMap<TimeOffset>{{"monotonic", {-1, 2}}, {"boottime", {}}});
@@ -127,8 +124,7 @@ TEST_CASE("read_spec: linux, the rest", "[oci]") {
   CHECK(config.rootfs_propagation == RootfsPropagation::kRslave);
   CHECK(config.mount_label == "l");
   CHECK(config.intel_rdt == IntelRdt{"c", {"s"}, "l3", "mb", true});
-  CHECK(config.memory_policy ==
-        MemoryPolicy{MemoryPolicyMode::kBind, "0-1", {MemoryPolicyFlag::kStaticNodes}});
+  CHECK(config.memory_policy == MemoryPolicy{MemoryPolicyMode::kBind, "0-1", {MemoryPolicyFlag::kStaticNodes}});
   CHECK(config.personality == Personality{PersonalityDomain::kLinux32, {}});
 }
 
@@ -145,8 +141,7 @@ TEST_CASE("read_spec: seccomp", "[oci]") {
   expected.flags = {SeccompFlag::kWaitKillableRecv};
   expected.listener_path = "/l";
   expected.listener_metadata = "m";
-  expected.syscalls = {
-      {{"a", "b"}, SeccompAction::kTrace, 0U, {{5, UINT64_MAX, 1, SeccompOperator::kMaskedEqual}}}};
+  expected.syscalls = {{{"a", "b"}, SeccompAction::kTrace, 0U, {{5, UINT64_MAX, 1, SeccompOperator::kMaskedEqual}}}};
   CHECK(config.seccomp == expected);
 }
 
@@ -158,8 +153,7 @@ TEST_CASE("read_resources: memory, cpu, pids and devices", "[oci]") {
     "cpu": {"shares": 1, "quota": -1, "burst": 3, "period": 4, "realtimeRuntime": 5, "realtimePeriod": 6, "cpus": "0",
             "mems": "1", "idle": 0},
     "pids": {"limit": 0})");
-  CHECK(all.devices ==
-        std::vector<DeviceRule>{{true, DeviceType::kChar, -1, 3, "rw"}, {false, {}, {}, {}, ""}});
+  CHECK(all.devices == std::vector<DeviceRule>{{true, DeviceType::kChar, -1, 3, "rw"}, {false, {}, {}, {}, ""}});
   CHECK(all.memory == MemoryResources{-1, 2, 3, 4, 5, 6U, false, true, true});
   CHECK(all.cpu == CpuResources{1U, -1, 3U, 4U, 5, 6U, "0", "1", 0});
   CHECK(all.pids == PidsResources{0});
@@ -194,15 +188,12 @@ TEST_CASE("read_resources: block I/O and the maps", "[oci]") {
 
 TEST_CASE("read_spec: accepted oddities", "[oci]") {
   SECTION("unknown properties and other platforms, whatever is inside") {
-    CHECK_NOTHROW(
-        read_with(R"(,"windows":[1],"solaris":"x","vm":{"kernel":7},"freebsd":null,"zos":[[{}]],"x":1.5)"));
-    CHECK_NOTHROW(
-        read_with(R"(,"process":{"cwd":"/","commandLine":7,"user":{"uid":0,"gid":0,"username":7}})"));
+    CHECK_NOTHROW(read_with(R"(,"windows":[1],"solaris":"x","vm":{"kernel":7},"freebsd":null,"zos":[[{}]],"x":1.5)"));
+    CHECK_NOTHROW(read_with(R"(,"process":{"cwd":"/","commandLine":7,"user":{"uid":0,"gid":0,"username":7}})"));
     CHECK_NOTHROW(read_with(R"(,"windows":{"a\u0000b":"c\u0000d"})"));
   }
   SECTION("null is absent") {
-    const Spec spec =
-        read_with(R"(,"process":null,"mounts":null,"hooks":null,"annotations":null,"hostname":null,
+    const Spec spec = read_with(R"(,"process":null,"mounts":null,"hooks":null,"annotations":null,"hostname":null,
                                    "linux":{"resources":null,"seccomp":null,"sysctl":null,"rootfsPropagation":null})");
     CHECK(!spec.process);
     CHECK(!spec.linux.resources);
@@ -221,8 +212,8 @@ TEST_CASE("read_spec: accepted oddities", "[oci]") {
     CHECK(read_with(R"(,"root":{"path":"x","readonly":true},"root":{"path":"y"})").root == Root{"y", false});
   }
   SECTION("a byte order mark, escapes and all of Unicode") {
-    CHECK(read_spec("\xef\xbb\xbf{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"\\u00e4\\ud83d\\udea2\"}}")
-              .root.path == "\xc3\xa4\xf0\x9f\x9a\xa2");
+    CHECK(read_spec("\xef\xbb\xbf{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"\\u00e4\\ud83d\\udea2\"}}").root.path ==
+          "\xc3\xa4\xf0\x9f\x9a\xa2");
   }
   SECTION("unknown capabilities and mount options are strings") {
     CHECK(read_process(R"({"cwd":"/","capabilities":{"bounding":["CAP_NEW"]}})").capabilities->bounding ==
@@ -245,8 +236,7 @@ TEST_CASE("readers: invalid UTF-8 is refused and never repeated", "[oci]") {
 }
 
 TEST_CASE("readers: a document too large is not even parsed", "[oci]") {
-  CHECK_THROWS_WITH(read_spec(std::string((16U << 20U) + 1, ' ')),
-                    "config.json: is larger than 16777216 bytes");
+  CHECK_THROWS_WITH(read_spec(std::string((16U << 20U) + 1, ' ')), "config.json: is larger than 16777216 bytes");
 }
 
 TEST_CASE("readers: other documents have their own name", "[oci]") {

@@ -58,8 +58,7 @@ TEST_CASE("record: garbage is an error", "[oci]") {
   CHECK_THROWS_AS(read_record("{}"), wherry::Error);
   CHECK_THROWS_AS(read_record("[1,2]"), wherry::Error);
   CHECK_THROWS_AS(read_record(std::string(1000, '[')), wherry::Error);
-  CHECK_THROWS_WITH(read_record(std::string(kRecordMaxBytes + 1, ' ')),
-                    "state.json: is larger than 4194304 bytes");
+  CHECK_THROWS_WITH(read_record(std::string(kRecordMaxBytes + 1, ' ')), "state.json: is larger than 4194304 bytes");
 }
 
 TEST_CASE("record: another version and impossible pids are errors", "[oci]") {

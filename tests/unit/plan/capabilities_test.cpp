@@ -22,9 +22,8 @@ TEST_CASE("names become bits", "[plan]") {
 
 TEST_CASE("unknown names are collected once and give no bit", "[plan]") {
   Names unknown;
-  CHECK(capability_mask(
-            {"CAP_FLY", "CHOWN", "cap_chown", "CAP_chown", "0", "CAP_0", "", "CAP_", "CAP_KILL", "CAP_FLY"},
-            kLast, unknown) == std::uint64_t{1} << 5U);
+  CHECK(capability_mask({"CAP_FLY", "CHOWN", "cap_chown", "CAP_chown", "0", "CAP_0", "", "CAP_", "CAP_KILL", "CAP_FLY"},
+                        kLast, unknown) == std::uint64_t{1} << 5U);
   CHECK(unknown == Names{"CAP_FLY", "CHOWN", "cap_chown", "CAP_chown", "0", "CAP_0", "", "CAP_"});
 }
 

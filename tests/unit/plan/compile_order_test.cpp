@@ -48,8 +48,7 @@ struct Score {
   [[nodiscard]] Lane lane(std::size_t index) const { return plan.steps.at(index).lane; }
 };
 
-void require_before(const std::vector<std::size_t>& earlier, const std::vector<std::size_t>& later,
-                    const char* rule) {
+void require_before(const std::vector<std::size_t>& earlier, const std::vector<std::size_t>& later, const char* rule) {
   INFO(rule);
   if (!earlier.empty() && !later.empty()) CHECK(earlier.back() < later.front());
 }
@@ -68,8 +67,7 @@ void check_lanes(const Score& score) {
   for (std::size_t i = 0; i < score.plan.steps.size(); ++i) {
     const PlannedStep& planned = score.plan.steps[i];
     INFO(i << " " << verb_of(planned.step));
-    if (planned.lane == Lane::kInit && i > spawn)
-      CHECK(std::holds_alternative<BringUpLoopback<Owned>>(planned.step));
+    if (planned.lane == Lane::kInit && i > spawn) CHECK(std::holds_alternative<BringUpLoopback<Owned>>(planned.step));
     if (planned.lane == Lane::kPid1) CHECK(i > spawn);
     if (planned.lane == Lane::kBeside) CHECK(may_be_beside(planned.step));
     if (is_host_verb(planned.step)) {
@@ -148,10 +146,8 @@ void check_root(const Score& score) {
   const auto needs_root = score.all([](const PlannedStep& planned) {
     const Step& step = planned.step;
     return std::holds_alternative<Mount<Owned>>(step) || std::holds_alternative<Bind<Owned>>(step) ||
-           std::holds_alternative<CreateDevice<Owned>>(step) ||
-           std::holds_alternative<BindDevice<Owned>>(step) ||
-           std::holds_alternative<CreateSymlink<Owned>>(step) ||
-           std::holds_alternative<OpenConsole<Owned>>(step);
+           std::holds_alternative<CreateDevice<Owned>>(step) || std::holds_alternative<BindDevice<Owned>>(step) ||
+           std::holds_alternative<CreateSymlink<Owned>>(step) || std::holds_alternative<OpenConsole<Owned>>(step);
   });
   require_before(root, needs_root, "mounts below the new root");
   require_before(needs_root, pivot, "while the host's tree can be reached");
@@ -174,8 +170,7 @@ void check_credentials(const Score& score) {
   require_before(score.all<OwnStandardStreams<Owned>>(), {credentials}, "chown(2) needs root");
   require_before(score.all<SetProcessLabel<Owned>>(), {credentials}, "labels are set with root's rights");
   require_before({find}, score.all<AwaitStart<Owned>>(), "a missing program is an error of create");
-  require_before({score.only<SealDescriptors<Owned>>()}, {score.only<Exec<Owned>>()},
-                 "no descriptor crosses the exec");
+  require_before({score.only<SealDescriptors<Owned>>()}, {score.only<Exec<Owned>>()}, "no descriptor crosses the exec");
 }
 
 // seccomp(2): no_new_privs, or CAP_SYS_ADMIN.
@@ -224,8 +219,7 @@ void check_hooks(const Score& score, const oci::Hooks& hooks) {
     for (const std::size_t index : found) CHECK(score.lane(index) == lane);
     for (std::size_t i = 0; i < found.size() && i < wanted.size(); ++i)
       CHECK(score.at<RunHook<Owned>>(found[i]).path == wanted[i].path);
-    if (!found.empty())
-      CHECK(std::holds_alternative<ProvideHookState>(score.plan.steps.at(found.front() - 1).step));
+    if (!found.empty()) CHECK(std::holds_alternative<ProvideHookState>(score.plan.steps.at(found.front() - 1).step));
   };
   expect(HookKind::kPrestart, hooks.prestart, Lane::kHost);
   expect(HookKind::kCreateRuntime, hooks.create_runtime, Lane::kHost);
@@ -237,14 +231,12 @@ void check_hooks(const Score& score, const oci::Hooks& hooks) {
   const std::vector<std::size_t> start{score.only<AwaitStart<Owned>>()}, exec{score.only<Exec<Owned>>()};
   require_before({score.only<SpawnPid1<Owned>>()}, of(HookKind::kPrestart), "the namespaces exist");
   require_before(of(HookKind::kPrestart), of(HookKind::kCreateRuntime), "runtime.md: prestart first");
-  require_before(of(HookKind::kCreateRuntime), of(HookKind::kCreateContainer),
-                 "runtime.md: createRuntime first");
+  require_before(of(HookKind::kCreateRuntime), of(HookKind::kCreateContainer), "runtime.md: createRuntime first");
   require_before(of(HookKind::kCreateRuntime), pivot, "config.md: before pivot_root");
   require_before(of(HookKind::kCreateContainer), pivot, "config.md: before pivot_root");
   require_before(of(HookKind::kCreateContainer), start, "an operation of create");
   require_before(start, of(HookKind::kStartContainer), "an operation of start");
-  require_before(of(HookKind::kStartContainer), score.all<LoadSeccomp<Owned>>(),
-                 "a hook runs without the filter");
+  require_before(of(HookKind::kStartContainer), score.all<LoadSeccomp<Owned>>(), "a hook runs without the filter");
   require_before(of(HookKind::kStartContainer), exec, "before the program runs");
   require_before(exec, of(HookKind::kPoststart), "after the program runs");
 }
@@ -266,8 +258,7 @@ void check_slots(const Score& score) {
     std::visit([&](const auto& step) { std::decay_t<decltype(step)>::fields(step, slots); }, planned.step);
     const Step& step = planned.step;
     const bool opens = std::holds_alternative<OpenNamespace<Owned>>(step) ||
-                       std::holds_alternative<OpenTree<Owned>>(step) ||
-                       std::holds_alternative<OpenDevice<Owned>>(step);
+                       std::holds_alternative<OpenTree<Owned>>(step) || std::holds_alternative<OpenDevice<Owned>>(step);
     const bool needs_one =
         std::holds_alternative<BindDevice<Owned>>(step) || std::holds_alternative<MaskPath<Owned>>(step);
     for (const Slot value : slots.values) {
@@ -305,16 +296,14 @@ oci::Seccomp small_filter() {
 }
 
 oci::Hooks two_of_each() {
-  const std::vector<oci::Hook> both{{"/first", {}, {}, std::nullopt},
-                                    {"/second", {"second", "-x"}, {"A=b"}, 3}};
+  const std::vector<oci::Hook> both{{"/first", {}, {}, std::nullopt}, {"/second", {"second", "-x"}, {"A=b"}, 3}};
   return {both, both, both, both, both, both};
 }
 
 enum class UserNamespace { kNone, kNew, kJoined };
 
 void set_user_namespace(oci::Linux& config, UserNamespace wanted) {
-  std::erase_if(config.namespaces,
-                [](const oci::Namespace& entry) { return entry.type == NamespaceType::kUser; });
+  std::erase_if(config.namespaces, [](const oci::Namespace& entry) { return entry.type == NamespaceType::kUser; });
   config.uid_mappings.clear();
   config.gid_mappings.clear();
   if (wanted == UserNamespace::kNone) return;
@@ -363,9 +352,8 @@ TEST_CASE("order: whatever is switched on or off", "[plan]") {
 TEST_CASE("order: every namespace joined by its path", "[plan]") {
   oci::Spec spec = test::bundle_specs().front().spec;
   spec.linux.namespaces.clear();
-  for (const auto type :
-       {NamespaceType::kPid, NamespaceType::kCgroup, NamespaceType::kUser, NamespaceType::kMount,
-        NamespaceType::kTime, NamespaceType::kNetwork, NamespaceType::kIpc, NamespaceType::kUts})
+  for (const auto type : {NamespaceType::kPid, NamespaceType::kCgroup, NamespaceType::kUser, NamespaceType::kMount,
+                          NamespaceType::kTime, NamespaceType::kNetwork, NamespaceType::kIpc, NamespaceType::kUts})
     spec.linux.namespaces.push_back({type, "/proc/1/ns/some"});
   for (const auto& facts : {test::root_facts(), test::user_facts()}) {
     const Score score{compile(spec, facts)};
@@ -394,8 +382,7 @@ TEST_CASE("order: --no-pivot, no cgroup manager, no keyring", "[plan]") {
 
 TEST_CASE("order: without a mount namespace nothing is mounted", "[plan]") {
   oci::Spec spec = test::bundle_specs().front().spec;
-  std::erase_if(spec.linux.namespaces,
-                [](const oci::Namespace& entry) { return entry.type == NamespaceType::kMount; });
+  std::erase_if(spec.linux.namespaces, [](const oci::Namespace& entry) { return entry.type == NamespaceType::kMount; });
   spec.mounts.clear();
   spec.linux.masked_paths.clear();
   spec.linux.readonly_paths.clear();
@@ -430,8 +417,7 @@ TEST_CASE("order: exec enters what the container has, and takes the same last st
       CHECK(score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>()).fresh.value == 0);
       CHECK(score.all<RunHook<Owned>>().empty());
       CHECK(score.all<CreateCgroup>().empty());
-      for (const PlannedStep& planned : score.plan.steps)
-        CHECK(planned.origin.find("/process") == std::string::npos);
+      for (const PlannedStep& planned : score.plan.steps) CHECK(planned.origin.find("/process") == std::string::npos);
     });
   }
 }

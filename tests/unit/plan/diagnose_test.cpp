@@ -57,8 +57,8 @@ constexpr Sentence kSentences[] = {
 };
 
 // Engines guess an exit code from these, so they stand only in errors about the user's own command.
-constexpr const char* kEnginePhrases[] = {"no such file or directory", "executable file not found",
-                                          "permission denied", "operation not permitted"};
+constexpr const char* kEnginePhrases[] = {"no such file or directory", "executable file not found", "permission denied",
+                                          "operation not permitted"};
 
 bool has_engine_phrase(const std::string& text) {
   for (const char* phrase : kEnginePhrases)
@@ -129,32 +129,25 @@ TEST_CASE("diagnose: remedies where one is known", "[plan]") {
 
 TEST_CASE("diagnose: the user's command, as engines expect it", "[plan]") {
   const FindExecutable<Owned> name{"sh", "/bin"}, path{"/bin/sh", "/bin"};
-  CHECK(message(name, ENOENT, Detail::kNotFound) ==
-        "config.json /x: exec: \"sh\": executable file not found in $PATH");
-  CHECK(message(path, ENOENT, Detail::kNotFound) ==
-        "config.json /x: exec: \"/bin/sh\": no such file or directory");
-  CHECK(message(path, ENOTDIR, Detail::kNotFound) ==
-        "config.json /x: exec: \"/bin/sh\": no such file or directory");
-  CHECK(message(path, EACCES, Detail::kNotExecutable) ==
-        "config.json /x: exec: \"/bin/sh\": permission denied");
+  CHECK(message(name, ENOENT, Detail::kNotFound) == "config.json /x: exec: \"sh\": executable file not found in $PATH");
+  CHECK(message(path, ENOENT, Detail::kNotFound) == "config.json /x: exec: \"/bin/sh\": no such file or directory");
+  CHECK(message(path, ENOTDIR, Detail::kNotFound) == "config.json /x: exec: \"/bin/sh\": no such file or directory");
+  CHECK(message(path, EACCES, Detail::kNotExecutable) == "config.json /x: exec: \"/bin/sh\": permission denied");
   CHECK(message(path, ELOOP, Detail::kNotFound) == "config.json /x: exec: \"/bin/sh\": ELOOP");
   const Exec<Owned> exec{{"run", "me"}, {}};
-  CHECK(message(exec, ENOENT) ==
-        "config.json /x: exec: \"run\": no such file or directory (its interpreter)");
+  CHECK(message(exec, ENOENT) == "config.json /x: exec: \"run\": no such file or directory (its interpreter)");
   CHECK(message(exec, EACCES, Detail::kNotExecutable) == "config.json /x: exec: \"run\": permission denied");
   CHECK(message(exec, EPERM) == "config.json /x: exec: \"run\": permission denied");
   CHECK(message(exec, ENOEXEC) == "config.json /x: exec: \"run\": exec format error");
   CHECK(message(exec, E2BIG) == "config.json /x: exec: \"run\": E2BIG");
-  CHECK(message(Exec<Owned>{}, ENOMEM, Detail::kPlan) ==
-        "config.json /x: exec: \"\": ENOMEM: the plan is damaged");
+  CHECK(message(Exec<Owned>{}, ENOMEM, Detail::kPlan) == "config.json /x: exec: \"\": ENOMEM: the plan is damaged");
 }
 
 TEST_CASE("diagnose: no other error sounds like one of the user's command", "[plan]") {
   test::RandomFields fill(3);
   for (std::size_t kind = 0; kind < std::variant_size_v<Step>; ++kind) {
     const Step fresh = test::random_step(kind, fill);
-    if (std::holds_alternative<FindExecutable<Owned>>(fresh) || std::holds_alternative<Exec<Owned>>(fresh))
-      continue;
+    if (std::holds_alternative<FindExecutable<Owned>>(fresh) || std::holds_alternative<Exec<Owned>>(fresh)) continue;
     for (const int error : {ENOENT, EACCES, EPERM, ENOEXEC, ENOTDIR, EINVAL, ENOSPC, EAGAIN, ELOOP, 0}) {
       for (uint32_t detail = 0; detail <= static_cast<uint32_t>(Detail::kLoopback); ++detail) {
         const std::string text = message(fresh, error, static_cast<Detail>(detail), 1);

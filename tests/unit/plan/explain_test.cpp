@@ -39,22 +39,19 @@ TEST_CASE("describe: only what is not at its default, in order", "[plan]") {
   mount.type = "proc";
   mount.copy_up = true;
   mount.options = {"size=1", "a,b", ""};
-  CHECK(
-      described_fields(mount) ==
-      Rows{{"target", "/proc"}, {"type", "proc"}, {"options", R"([size=1, "a,b", ""])"}, {"copy_up", "yes"}});
+  CHECK(described_fields(mount) ==
+        Rows{{"target", "/proc"}, {"type", "proc"}, {"options", R"([size=1, "a,b", ""])"}, {"copy_up", "yes"}});
 }
 
 TEST_CASE("describe: bits have names", "[plan]") {
   CHECK(described_fields(SpawnPid1<Owned>{{CLONE_NEWPID | CLONE_NEWNS}, slot::kCgroup}) ==
         Rows{{"new", "pid,mount"}, {"cgroup", "cgroup"}});
-  CHECK(described_fields(SpawnPid1<Owned>{{CLONE_NEWPID | 1}, 17}) ==
-        Rows{{"new", "pid,0x1"}, {"cgroup", "#17"}});
+  CHECK(described_fields(SpawnPid1<Owned>{{CLONE_NEWPID | 1}, 17}) == Rows{{"new", "pid,0x1"}, {"cgroup", "#17"}});
   Bind<Owned> bind;
   bind.set.value = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOATIME;
   bind.clear.value = MOUNT_ATTR__ATIME;
   bind.propagation.value = os::kMsSlave | os::kMsRec;
-  CHECK(described_fields(bind) ==
-        Rows{{"set", "ro,noatime"}, {"clear", "atime"}, {"propagation", "slave,recursive"}});
+  CHECK(described_fields(bind) == Rows{{"set", "ro,noatime"}, {"clear", "atime"}, {"propagation", "slave,recursive"}});
   CHECK(described_fields(SetUmask<Owned>{{022}}) == Rows{{"mask", "0022"}});
   CHECK(described_fields(CreateDevice<Owned>{"/dev/x", {os::kTypeBlock | 0640}, 8, 1, 0, 6}) ==
         Rows{{"path", "/dev/x"}, {"mode", "b 0640"}, {"major", "8"}, {"minor", "1"}, {"gid", "6"}});
@@ -62,8 +59,7 @@ TEST_CASE("describe: bits have names", "[plan]") {
         std::pair<std::string, std::string>{"type", "c"});
   CHECK(described_fields(SetRlimit<Owned>{{7}, {1024}, {~uint64_t{0}}}) ==
         Rows{{"resource", "RLIMIT_NOFILE"}, {"soft", "1024"}, {"hard", "unlimited"}});
-  CHECK(described_fields(LimitBoundingSet<Owned>{{0b101}}) ==
-        Rows{{"keep", "CAP_CHOWN,CAP_DAC_READ_SEARCH"}});
+  CHECK(described_fields(LimitBoundingSet<Owned>{{0b101}}) == Rows{{"keep", "CAP_CHOWN,CAP_DAC_READ_SEARCH"}});
   CHECK(described_fields(RunHook<Owned>{HookKind::kPoststop, "/h", {}, {}, 3})[0].second == "poststop");
   CHECK(described_fields(LoadSeccomp<Owned>{{1, 2, 3}, 0}) == Rows{{"filter", "3 bytes"}});
 }

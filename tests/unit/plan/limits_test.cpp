@@ -182,9 +182,7 @@ TEST_CASE("the rest is taken as it is", "[plan]") {
 
 TEST_CASE("what cgroup v2 cannot do is refused where it stands", "[plan]") {
   const std::string base = "/linux/resources/";
-  const auto memory = [](auto set) {
-    return refused_at([&](oci::Resources& r) { set(r.memory.emplace()); });
-  };
+  const auto memory = [](auto set) { return refused_at([&](oci::Resources& r) { set(r.memory.emplace()); }); };
   const auto cpu = [](auto set) { return refused_at([&](oci::Resources& r) { set(r.cpu.emplace()); }); };
   const auto io = [](auto set) { return refused_at([&](oci::Resources& r) { set(r.block_io.emplace()); }); };
   CHECK(memory([](auto& m) { m.swappiness = 60; }) == base + "memory/swappiness");
@@ -200,9 +198,7 @@ TEST_CASE("what cgroup v2 cannot do is refused where it stands", "[plan]") {
           b.throttle_read_bps_device = {{8, -1, 5}};
         }) == base + "blockIO/throttleReadBpsDevice/0/minor");
   CHECK(refused_at([](auto& r) { r.network.emplace().class_id = 1; }) == base + "network/classID");
-  CHECK(refused_at([](auto& r) {
-          r.network.emplace().priorities = {{"eth0", 1}};
-        }) == base + "network/priorities");
+  CHECK(refused_at([](auto& r) { r.network.emplace().priorities = {{"eth0", 1}}; }) == base + "network/priorities");
   CHECK(refused_at([](auto& r) { r.hugepage_limits = {{"../x", 1}}; }) == base + "hugepageLimits/0/pageSize");
   CHECK(refused_at([](auto& r) { r.rdma = {{"a b", {1, 1}}}; }) == base + "rdma/a b");
 }
@@ -237,8 +233,7 @@ TEST_CASE("device rules: the document's, then the defaults, never tun", "[plan]"
   }
   oci::Linux linux_config;
   linux_config.resources.emplace();
-  CHECK(plan::compile_device_rules(linux_config) ==
-        defaults);  // an empty list denies all else, as no list does
+  CHECK(plan::compile_device_rules(linux_config) == defaults);  // an empty list denies all else, as no list does
   linux_config.resources->devices = {{false, {}, {}, {}, ""},
                                      {true, oci::DeviceType::kBlock, 8, -1, "rw"},
                                      {true, oci::DeviceType::kUnbuffered, 10, 229, "m"}};

@@ -70,8 +70,8 @@ constexpr Travel kPropagation[] = {
 };
 
 bool changes_nothing(const MountOptions& options) {
-  return (options.set.value | options.clear.value | options.recursive_set.value |
-          options.recursive_clear.value | options.propagation.value) == 0 &&
+  return (options.set.value | options.clear.value | options.recursive_set.value | options.recursive_clear.value |
+          options.propagation.value) == 0 &&
          !options.bind && !options.recursive && !options.readonly && !options.copy_up && !options.idmap &&
          options.data.empty();
 }
@@ -131,16 +131,14 @@ TEST_CASE("mount options: those that are no flag of a mount", "[plan]") {
     INFO(option);
     CHECK(parse_mount_options({option}).data == std::vector<std::string>{option});
   }
-  for (const char* option :
-       {"defaults", "iversion", "noiversion", "loud", "silent", "nomand", "remount", ""}) {
+  for (const char* option : {"defaults", "iversion", "noiversion", "loud", "silent", "nomand", "remount", ""}) {
     INFO(option);
     CHECK(changes_nothing(parse_mount_options({option})));
   }
 }
 
 TEST_CASE("mount options: the rest goes to the file system, in order", "[plan]") {
-  const MountOptions options =
-      parse_mount_options({"size=64k", "nosuid", "mode=1777", "size=65536k", "ROX", "r"});
+  const MountOptions options = parse_mount_options({"size=64k", "nosuid", "mode=1777", "size=65536k", "ROX", "r"});
   CHECK(options.data == std::vector<std::string>{"size=64k", "mode=1777", "size=65536k", "ROX", "r"});
   CHECK(options.set.value == MOUNT_ATTR_NOSUID);
   // Spelled alike is not the same.

@@ -16,8 +16,7 @@ namespace wherry::test {
 
 class RandomFields {
  public:
-  explicit RandomFields(unsigned seed, std::size_t longest_text = 5000)
-      : random_(seed), longest_(longest_text) {}
+  explicit RandomFields(unsigned seed, std::size_t longest_text = 5000) : random_(seed), longest_(longest_text) {}
 
   [[nodiscard]] std::size_t below(std::size_t bound) { return random_() % bound; }
 
@@ -52,9 +51,7 @@ class RandomFields {
   void operator()(const char*, T& value) { T::fields(value, *this); }
 
  private:
-  std::size_t length() {
-    return below(8) == 0 ? below(longest_) : below(std::min<std::size_t>(longest_, 24));
-  }
+  std::size_t length() { return below(8) == 0 ? below(longest_) : below(std::min<std::size_t>(longest_, 24)); }
 
   std::mt19937_64 random_;
   std::size_t longest_;

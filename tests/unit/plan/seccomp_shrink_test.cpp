@@ -33,8 +33,8 @@ class Generator {
   std::mt19937 random_;
 };
 
-constexpr std::uint32_t kActions[] = {SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(1), SCMP_ACT_ERRNO(38),
-                                      SCMP_ACT_KILL_PROCESS, SCMP_ACT_LOG};
+constexpr std::uint32_t kActions[] = {SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(1), SCMP_ACT_ERRNO(38), SCMP_ACT_KILL_PROCESS,
+                                      SCMP_ACT_LOG};
 constexpr std::uint64_t kValues[] = {0, 1, 8, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffff00000001, ~0ULL};
 constexpr std::uint32_t kOtherArchs[] = {SCMP_ARCH_X86, SCMP_ARCH_X86_64, SCMP_ARCH_X32, SCMP_ARCH_AARCH64,
                                          SCMP_ARCH_ARM};
@@ -47,8 +47,8 @@ void add_random_rule(scmp_filter_ctx context, Generator& generator) {
     conditions.push_back({arg, op, generator.one_of(kValues), generator.one_of(kValues)});
   }
   // Refused ones (a repetition, the default action) are no rules.
-  (void)seccomp_rule_add_array(context, generator.one_of(kActions), number,
-                               static_cast<unsigned>(conditions.size()), conditions.data());
+  (void)seccomp_rule_add_array(context, generator.one_of(kActions), number, static_cast<unsigned>(conditions.size()),
+                               conditions.data());
 }
 
 Code random_program(Generator& generator) {
@@ -71,8 +71,8 @@ Code random_program(Generator& generator) {
 }
 
 std::size_t differences(const Code& before, const Code& after, Generator& generator) {
-  constexpr std::uint32_t kArchs[] = {
-      AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0, AUDIT_ARCH_S390X};
+  constexpr std::uint32_t kArchs[] = {AUDIT_ARCH_X86_64, AUDIT_ARCH_I386, AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM, 0,
+                                      AUDIT_ARCH_S390X};
   std::size_t wrong = 0;
   for (const std::uint32_t arch : kArchs) {
     for (const std::uint32_t base : {0U, 0x40000000U, 0x7fffff00U, 0xfffffe00U}) {
@@ -93,8 +93,7 @@ constexpr sock_filter kLoadNumber{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0};
 constexpr sock_filter result(std::uint32_t value) { return {BPF_RET | BPF_K, 0, 0, value}; }
 
 bool same(const Code& a, const Code& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(sock_filter)) == 0);
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(sock_filter)) == 0);
 }
 
 }  // namespace

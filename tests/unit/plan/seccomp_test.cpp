@@ -159,12 +159,9 @@ TEST_CASE("every operator compares 64 bits", "[plan][seccomp]") {
     std::function<bool(std::uint64_t, std::uint64_t)> holds;
   };
   const Case cases[] = {
-      {SeccompOperator::kNotEqual, std::not_equal_to<>()},
-      {SeccompOperator::kLess, std::less<>()},
-      {SeccompOperator::kLessOrEqual, std::less_equal<>()},
-      {SeccompOperator::kEqual, std::equal_to<>()},
-      {SeccompOperator::kGreaterOrEqual, std::greater_equal<>()},
-      {SeccompOperator::kGreater, std::greater<>()},
+      {SeccompOperator::kNotEqual, std::not_equal_to<>()},        {SeccompOperator::kLess, std::less<>()},
+      {SeccompOperator::kLessOrEqual, std::less_equal<>()},       {SeccompOperator::kEqual, std::equal_to<>()},
+      {SeccompOperator::kGreaterOrEqual, std::greater_equal<>()}, {SeccompOperator::kGreater, std::greater<>()},
   };
   constexpr std::uint64_t kBound = 0x500000005;
   for (const Case& c : cases) {
@@ -181,8 +178,7 @@ TEST_CASE("every operator compares 64 bits", "[plan][seccomp]") {
 
 TEST_CASE("a masked comparison takes the mask first", "[plan][seccomp]") {
   oci::Seccomp seccomp = deny_all();
-  seccomp.syscalls = {
-      {{"clone"}, SeccompAction::kAllow, {}, {{0, 0x7e020000, 0, SeccompOperator::kMaskedEqual}}}};
+  seccomp.syscalls = {{{"clone"}, SeccompAction::kAllow, {}, {{0, 0x7e020000, 0, SeccompOperator::kMaskedEqual}}}};
   const plan::CompiledFilter filter = plan::compile_seccomp(seccomp);
   CHECK(call(filter, SYS_clone, {0x11}) == kAllow);
   CHECK(call(filter, SYS_clone, {0x10000011}) == errno_of(EPERM));  // CLONE_NEWUSER
@@ -204,8 +200,7 @@ TEST_CASE("flags fit the filter", "[plan][seccomp]") {
   using oci::SeccompFlag;
   oci::Seccomp seccomp = deny_all();
   CHECK(plan::compile_seccomp(seccomp).flags == 0);
-  seccomp.flags = {SeccompFlag::kTsync, SeccompFlag::kLog, SeccompFlag::kSpecAllow,
-                   SeccompFlag::kWaitKillableRecv};
+  seccomp.flags = {SeccompFlag::kTsync, SeccompFlag::kLog, SeccompFlag::kSpecAllow, SeccompFlag::kWaitKillableRecv};
   CHECK(plan::compile_seccomp(seccomp).flags == 7);  // nobody to wait for
   seccomp.listener_path = "/run/agent.sock";
   seccomp.syscalls = {{{"mkdir"}, SeccompAction::kNotify, {}, {}}};
