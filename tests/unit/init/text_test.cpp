@@ -34,7 +34,6 @@ TEST_CASE("text: find stops at the end", "[init]") {
   CHECK(find(view("a:b:c"), ':', 2) == 3);
   CHECK(find(view("a:b:c"), ':', 4) == 5);
   CHECK(find(view("abc"), ':', 3) == 3);
-  CHECK(find(view("abc"), ':', 9) == 9);
   CHECK(find(TextView{}, ':') == 0);
   CHECK(find({"a:b", 1}, ':') == 1);  // what lies behind the view is not looked at
 }
