@@ -34,15 +34,16 @@ std::uint32_t parse_number(const char* what, const std::string& text) {
 }
 
 Arguments::Arguments(const char* command, const char* operands, const char* purpose)
-    : command_(command), app_(std::make_unique<CLI::App>(purpose)) {
+    : command_(command), purpose_(purpose) {
   usage_ = "wherry " + (command_.empty() ? "" : command_ + " ") + "[OPTIONS]" + (*operands == 0 ? "" : " ") + operands;
-  app_->set_help_flag();  // ours is a plain flag: CLI11's own one builds an error with the whole text in it
-  known_.reserve(16);
+  known_.reserve(24);
+  options_.reserve(24);
 }
 
 Arguments::~Arguments() = default;
 
-void Arguments::remember(const char* names, bool takes_value) {
+void Arguments::declare(const char* names, const char* help, bool takes_value, bool is_list,
+                        std::function<void(const std::string&)> assign) {
   OptionName option{.long_name = {}, .short_name = 0, .takes_value = takes_value};
   std::string_view text = names;
   if (text.size() >= 2 && text[1] != '-') {
@@ -51,43 +52,67 @@ void Arguments::remember(const char* names, bool takes_value) {
   }
   if (text.size() > 2) option.long_name = text.substr(2);
   known_.push_back(option);
+  options_.push_back({names, help, std::move(assign), is_list});
 }
 
 void Arguments::text(const char* names, std::string& value, const char* help) {
-  remember(names, true);
-  app_->add_option(
-          names, [&value](const CLI::results_t& found) { return value = found[0], true; }, help)
-      ->type_name("VALUE")
-      ->multi_option_policy(kTakeLast);
+  declare(names, help, true, false, [&value](const std::string& found) { value = found; });
 }
 
 void Arguments::text(const char* names, std::optional<std::string>& value, const char* help) {
-  remember(names, true);
-  app_->add_option(
-          names, [&value](const CLI::results_t& found) { return value = found[0], true; }, help)
-      ->type_name("VALUE")
-      ->multi_option_policy(kTakeLast);
+  declare(names, help, true, false, [&value](const std::string& found) { value = found; });
 }
 
 void Arguments::number(const char* names, std::uint32_t& value, const char* help) {
-  remember(names, true);
-  const auto assign = [&value, names](const CLI::results_t& found) {
-    return value = parse_number(names, found[0]), true;
-  };
-  app_->add_option(names, assign, help)->type_name("VALUE")->multi_option_policy(kTakeLast);
+  declare(names, help, true, false, [&value, names](const std::string& found) { value = parse_number(names, found); });
 }
 
 void Arguments::flag(const char* names, bool& value, const char* help) {
-  remember(names, false);
-  app_->add_flag(names, value, help)->multi_option_policy(kTakeLast);
+  declare(names, help, false, false, [&value](const std::string& found) { value = found.empty() || found == "true"; });
 }
 
 void Arguments::list(const char* names, std::vector<std::string>& values, const char* help) {
-  remember(names, true);
-  app_->add_option(
-          names, [&values](const CLI::results_t& found) { return values = found, true; }, help)
-      ->type_name("VALUE")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  declare(names, help, true, true, [&values](const std::string& found) { values.push_back(found); });
+}
+
+// What engines and people write nearly always: whole names, each with its value. False, and nothing assigned, for
+// anything else.
+bool Arguments::assign_plain(const Words& words) const {
+  std::vector<std::pair<const Option*, const std::string*>> found;
+  static const std::string kNothing;
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    const auto named = std::ranges::find_if(known_, [&](const OptionName& name) {
+      return (word->size() > 2 && word->starts_with("--") && word->substr(2) == name.long_name) ||
+             (word->size() == 2 && (*word)[1] == name.short_name);
+    });
+    if (named == known_.end()) return false;
+    const Option& option = options_[static_cast<std::size_t>(named - known_.begin())];
+    if (named->takes_value && ++word == words.end()) return false;
+    found.emplace_back(&option, named->takes_value ? &*word : &kNothing);
+  }
+  for (const auto& [option, value] : found) option->assign(*value);
+  return true;
+}
+
+std::unique_ptr<CLI::App> Arguments::make_parser() const {
+  auto parser = std::make_unique<CLI::App>(purpose_);
+  parser->set_help_flag();  // ours is a plain flag: CLI11's own one builds an error with the whole text in it
+  for (std::size_t i = 0; i < options_.size(); ++i) {
+    const Option& option = options_[i];
+    const auto assign = [&option](const CLI::results_t& found) {
+      for (const std::string& value : found) option.assign(value);
+      return true;
+    };
+    if (known_[i].takes_value) {
+      parser->add_option(option.names, assign, option.help)
+          ->type_name("VALUE")
+          ->multi_option_policy(option.is_list ? CLI::MultiOptionPolicy::TakeAll : kTakeLast);
+    } else {
+      parser->add_flag_function(
+          option.names, [&option](std::int64_t count) { option.assign(count > 0 ? "true" : "false"); }, option.help);
+    }
+  }
+  return parser;
 }
 
 void Arguments::check_count(std::size_t least, std::size_t most) const {
@@ -103,11 +128,13 @@ void Arguments::check_count(std::size_t least, std::size_t most) const {
 void Arguments::parse_options(const Words& words) {
   SortedWords sorted = sort_words(words, known_, stop_at_operand_);
   operands_ = std::move(sorted.operands);
+  if (assign_plain(sorted.options)) return;
+  const auto parser = make_parser();
   std::ranges::reverse(sorted.options);
   try {
-    if (!sorted.options.empty()) app_->parse(std::move(sorted.options));
+    parser->parse(std::move(sorted.options));
   } catch (const CLI::ParseError& error) {
-    complain(command_, error, app_->remaining());
+    complain(command_, error, parser->remaining());
   }
 }
 
@@ -124,7 +151,7 @@ bool Arguments::parse(const Words& words, std::size_t least, std::size_t most) {
 }
 
 std::string Arguments::help() const {
-  std::string text = app_->help("", CLI::AppFormatMode::Normal);
+  std::string text = make_parser()->help("", CLI::AppFormatMode::Normal);
   const std::size_t usage = text.find("Usage:");
   if (usage == std::string::npos) return text;
   return text.replace(usage, text.find('\n', usage) - usage, "Usage: " + usage_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,12 +42,24 @@ class Arguments {
   [[nodiscard]] std::string help() const;
 
  private:
-  void remember(const char* names, bool takes_value);
+  // The parser's own declaration of an option is made when it is needed: for help, and for what is not plain.
+  struct Option {
+    const char* names;
+    const char* help;
+    std::function<void(const std::string&)> assign;  // one value; "" for a flag
+    bool is_list;
+  };
+
+  void declare(const char* names, const char* help, bool takes_value, bool is_list,
+               std::function<void(const std::string&)> assign);
+  [[nodiscard]] bool assign_plain(const Words& options) const;
+  [[nodiscard]] std::unique_ptr<CLI::App> make_parser() const;
   void check_count(std::size_t least, std::size_t most) const;
 
   std::string command_, usage_;
-  std::unique_ptr<CLI::App> app_;
+  const char* purpose_;
   std::vector<OptionName> known_;
+  std::vector<Option> options_;  // in the order of known_
   Words operands_;
   bool stop_at_operand_ = false;
 };

@@ -51,7 +51,7 @@ os::Fd must(os::Result<os::Fd> made, const char* what) {
 
 InitProgram::InitProgram(unsigned preserve_fds)
     : preserve_fds_(open_ones(preserve_fds)),
-      page_(must(os::memfd_create("wherry-plan", 0), "make the plan's memory")),
+      page_(must(os::make_memory("wherry-plan", os::kMfdNoexecSeal), "make the plan's memory")),
       page_number_(page_.get()) {
   int ends[2];
   if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made)

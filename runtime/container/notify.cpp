@@ -37,7 +37,7 @@ os::Status send(int socket, const std::string& text, const int* fds = nullptr, u
 // looks up who has sent a message, so the sender must not end earlier. One that does not answer has had its
 // time.
 void wait_for_barrier(int socket) {
-  int ends[2];
+  int ends[2] = {-1, -1};
   if (!os::status_of(os::raw_syscall(__NR_pipe2, os::address(ends), os::kCloexec))) return;
   os::Fd mine(ends[0]), theirs(ends[1]);
   const int number = theirs.get();
@@ -56,7 +56,7 @@ void tell_host(int socket, const std::string& notify_socket, pid_t main_pid) {
 // (unix(7)).
 bool take_ready(int socket) {
   constexpr long kDontWait = 0x40;  // MSG_DONTWAIT
-  char datagram[4096];
+  char datagram[4096] = {};
   const long size =
       os::raw_syscall(__NR_recvfrom, socket, os::address(datagram), sizeof datagram, kDontWait | os::kMsgTrunc, 0, 0);
   if (size <= 0 || size > static_cast<long>(sizeof datagram)) return false;

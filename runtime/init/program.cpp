@@ -35,7 +35,7 @@ Outcome search(const plan::FindExecutable<Wired>& step, char (&out)[kPathMax]) n
   int error = ENOENT;
   for (uint32_t at = 0; at < step.search_path.size;) {
     const uint32_t end = find(step.search_path, ':', at);
-    if (end != at && join_path(out, {step.search_path.data + at, end - at}, step.name)) {
+    if (end != at && step.name.size != 0 && join_path(out, {step.search_path.data + at, end - at}, step.name)) {
       const int probed = probe(out);
       if (probed == 0) return done();
       if (probed == EACCES) error = EACCES;

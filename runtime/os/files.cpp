@@ -54,10 +54,15 @@ Status write_existing(int dir, const char* path, std::string_view data) noexcept
   return static_cast<std::size_t>(*written) == data.size() ? Status() : Status(EIO);
 }
 
+// memfd_create(2): kernels before 6.3 know neither flag, and make every memfd executable.
+Result<Fd> make_memory(const char* name, unsigned flags) noexcept {
+  auto fd = memfd_create(name, flags);
+  return !fd && fd.error() == EINVAL ? memfd_create(name, flags & ~(kMfdExec | kMfdNoexecSeal))
+                                     : static_cast<Result<Fd>&&>(fd);
+}
+
 Result<Fd> sealed_memory(const char* name, std::string_view data, bool executable) noexcept {
-  // memfd_create(2): kernels before 6.3 do not know MFD_EXEC and make every memfd executable.
-  auto fd = memfd_create(name, kMfdAllowSealing | (executable ? kMfdExec : 0));
-  if (!fd && executable && fd.error() == EINVAL) fd = memfd_create(name, kMfdAllowSealing);
+  auto fd = make_memory(name, kMfdAllowSealing | (executable ? kMfdExec : kMfdNoexecSeal));
   if (!fd) return fd;
   if (auto status = write_all(fd->get(), data); !status) return Result<Fd>::failure(status.error());
   auto sealed = fcntl(fd->get(), kFAddSeals, kSealSeal | kSealShrink | kSealGrow | kSealWrite);

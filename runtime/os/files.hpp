@@ -21,6 +21,9 @@ Status replace_file(int dir, const std::string& name, std::string_view data, uns
 // For files of procfs, sysfs and cgroupfs: one write(2), no creation.
 Status write_existing(int dir, const char* path, std::string_view data) noexcept;
 
+// An unnamed file; `flags` are memfd_create(2)'s.
+Result<Fd> make_memory(const char* name, unsigned flags) noexcept;
+
 // An unnamed file that is complete and can never change: for state documents and programs.
 Result<Fd> sealed_memory(const char* name, std::string_view data, bool executable) noexcept;
 

@@ -34,9 +34,9 @@ void reset_signals() noexcept {
 
 Status arrange_descriptors(const Program& program) noexcept {
   if (auto status = close_range(program.first_closed, ~0U, CLOSE_RANGE_CLOEXEC); !status) return status;
-  if (program.standard_input >= 0)
+  if (program.standard_input > 0)
     if (auto status = dup3(program.standard_input, 0, 0); !status) return status;
-  if (program.standard_output >= 0)
+  if (program.standard_output >= 0 && program.standard_output != 1)
     if (auto status = dup3(program.standard_output, 1, 0); !status) return status;
   for (const int fd : program.kept)
     if (auto cleared = fcntl(fd, kFSetFd, 0); !cleared) return Status(cleared.error());

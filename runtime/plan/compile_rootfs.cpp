@@ -130,7 +130,8 @@ void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& 
   step.source = mount.source;
   step.attributes = {options.set.value | options.recursive_set.value};
   step.superblock_readonly = options.readonly && !mount_flag_suffices(type);
-  step.options = options.data;
+  step.options = options.superblock;
+  step.options.insert(step.options.end(), options.data.begin(), options.data.end());
   step.propagation = options.propagation;
   step.copy_up = options.copy_up;
   step.fallback = fallback_for(out, type);

@@ -8,8 +8,18 @@
 namespace wherry::plan {
 namespace {
 
-// What an option does. kAttribute sets `bits` after clearing `mask`; kData goes to the file system by its new-API name.
-enum class Effect : uint8_t { kAttribute, kRecursiveAttribute, kPropagation, kBind, kData, kNothing, kCopyUp, kIdmap };
+// What an option does. kAttribute sets `bits` after clearing `mask`; kSuperblock goes to the file system
+// by its new-API name, and means nothing to a bind mount.
+enum class Effect : uint8_t {
+  kAttribute,
+  kRecursiveAttribute,
+  kPropagation,
+  kBind,
+  kSuperblock,
+  kNothing,
+  kCopyUp,
+  kIdmap
+};
 
 struct Row {
   std::string_view name;
@@ -27,29 +37,29 @@ constexpr Row recursive(std::string_view name, uint64_t bits, uint64_t mask) {
   return {name, Effect::kRecursiveAttribute, bits, mask};
 }
 constexpr Row propagation(std::string_view name, uint64_t bits) { return {name, Effect::kPropagation, bits, 0}; }
-constexpr Row data(std::string_view name) { return {name, Effect::kData, 0, 0}; }
+constexpr Row superblock(std::string_view name) { return {name, Effect::kSuperblock, 0, 0}; }
 
 // mount_setattr(2): an access-time mode is a value, not a bit; to set one, all of MOUNT_ATTR__ATIME is cleared.
 constexpr Row kRows[] = {
-    data("async"),
+    superblock("async"),
     attribute("atime", MOUNT_ATTR_RELATIME, kAllAtime),
     {"bind", Effect::kBind, 0, 0},
     {"defaults", Effect::kNothing, 0, 0},
     attribute("dev", 0, MOUNT_ATTR_NODEV),
     attribute("diratime", 0, MOUNT_ATTR_NODIRATIME),
-    data("dirsync"),
+    superblock("dirsync"),
     attribute("exec", 0, MOUNT_ATTR_NOEXEC),
     {"idmap", Effect::kIdmap, 0, 0},
     {"iversion", Effect::kNothing, 0, 0},  // the kernel decides by itself since 4.17
-    data("lazytime"),
+    superblock("lazytime"),
     {"loud", Effect::kNothing, 0, 0},
-    data("mand"),
+    superblock("mand"),
     attribute("noatime", MOUNT_ATTR_NOATIME, kAllAtime),
     attribute("nodev", MOUNT_ATTR_NODEV, MOUNT_ATTR_NODEV),
     attribute("nodiratime", MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NODIRATIME),
     attribute("noexec", MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOEXEC),
     {"noiversion", Effect::kNothing, 0, 0},
-    data("nolazytime"),
+    superblock("nolazytime"),
     {"nomand", Effect::kNothing, 0, 0},  // the default
     attribute("norelatime", MOUNT_ATTR_STRICTATIME, kAllAtime),
     attribute("nostrictatime", MOUNT_ATTR_RELATIME, kAllAtime),
@@ -90,7 +100,7 @@ constexpr Row kRows[] = {
     attribute("strictatime", MOUNT_ATTR_STRICTATIME, kAllAtime),
     attribute("suid", 0, MOUNT_ATTR_NOSUID),
     attribute("symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW),
-    data("sync"),
+    superblock("sync"),
     {"tmpcopyup", Effect::kCopyUp, 0, 0},
     propagation("unbindable", os::kMsUnbindable),
 };
@@ -119,8 +129,8 @@ void apply(const Row& row, const std::string& option, MountOptions& out) {
       out.bind = true;
       out.recursive = row.bits != 0;
       return;
-    case Effect::kData:
-      out.data.push_back(option);
+    case Effect::kSuperblock:
+      out.superblock.push_back(option);
       return;
     case Effect::kCopyUp:
       out.copy_up = true;

@@ -15,11 +15,12 @@ struct MountOptions {
   MountAttributes recursive_set, recursive_clear;  // of the tree
   Propagation propagation;
   bool bind = false;
-  bool recursive = false;         // rbind
-  bool readonly = false;          // "ro" was given
-  bool copy_up = false;           // tmpcopyup
-  bool idmap = false;             // idmap or ridmap
-  std::vector<std::string> data;  // for the file system, in order
+  bool recursive = false;               // rbind
+  bool readonly = false;                // "ro" was given
+  bool copy_up = false;                 // tmpcopyup
+  bool idmap = false;                   // idmap or ridmap
+  std::vector<std::string> superblock;  // "sync" and the like, for a new superblock
+  std::vector<std::string> data;        // for the file system, in order
 };
 
 [[nodiscard]] MountOptions parse_mount_options(const std::vector<std::string>& options);

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "os/core/calls.hpp"
+#include "os/files.hpp"
 #include "plan/seccomp_shrink.hpp"
 #include "wherry/error.hpp"
 
@@ -204,7 +205,7 @@ void add_rule(const Context& context, const oci::SeccompSyscall& rule, std::size
 
 // libseccomp 2.5 writes to a descriptor only.
 std::vector<sock_filter> export_program(const Context& context) {
-  auto file = os::memfd_create("seccomp", 0);
+  auto file = os::make_memory("seccomp", os::kMfdNoexecSeal);
   if (!file) throw Error("make a memfd for the seccomp filter").because(file.error());
   const int result = seccomp_export_bpf(context.get(), file->get());
   if (result != 0) fail("compile the seccomp filter", "", result);

@@ -38,7 +38,7 @@ inline constexpr unsigned kOpenTreeClone = 1;  // open_tree(2), 5.2
 
 inline constexpr unsigned kMfdCloexec = 1;
 inline constexpr unsigned kMfdAllowSealing = 2;
-inline constexpr unsigned kMfdExec = 0x10;  // memfd_create(2), 6.3
+inline constexpr unsigned kMfdNoexecSeal = 8, kMfdExec = 0x10;  // memfd_create(2), 6.3
 
 inline constexpr uint64_t kCloneNewTime = 0x80;
 inline constexpr uint64_t kCloneIntoCgroup = 0x200000000ULL;  // clone3(2), 5.7

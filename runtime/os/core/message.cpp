@@ -57,7 +57,8 @@ Result<Received> receive_message(int socket, void* data, size_t size, int* fds, 
     __builtin_memcpy(fds, incoming, count * sizeof(int));
     received.fd_count = count;
   }
-  if ((message.flags & static_cast<unsigned>(kMsgTrunc)) != 0) return Result<Received>::failure(EMSGSIZE);
+  // MSG_CTRUNC without a control message: the table of descriptors is full.
+  if ((message.flags & static_cast<unsigned>(kMsgTrunc | kMsgCtrunc)) != 0) return Result<Received>::failure(EMSGSIZE);
   return received;
 }
 
