@@ -81,6 +81,12 @@ Bundle read_runnable_bundle(const CreateOptions& options) {
   return bundle;
 }
 
+// The kernel takes its time for a network namespace, longer than compile() for the whole plan.
+plan::Plan compile_beside(const InitProgram& init, const oci::Spec& spec, const plan::Facts& facts) {
+  init.begin_with(plan::namespaces_ahead(spec, facts));
+  return plan::compile(spec, facts);
+}
+
 // A create in progress. Whatever was made is taken back unless keep() is called.
 class Creation {
  public:
@@ -89,7 +95,7 @@ class Creation {
         init_(options.preserve_fds + options.listen_fds),
         bundle_(read_runnable_bundle(options)),
         facts_(collect_facts(settings, options, bundle_.spec)),
-        plan_(plan::compile(bundle_.spec, facts_)),
+        plan_(compile_beside(init_, bundle_.spec, facts_)),
         record_(describe(options, bundle_.spec, facts_)),
         root_(settings.root),
         launch_(plan_, "config.json", hook_state(record_, "creating")) {}

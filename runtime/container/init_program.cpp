@@ -7,6 +7,7 @@
 
 #include "init/image.hpp"
 #include "os/files.hpp"
+#include "plan/protocol.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::container {
@@ -87,6 +88,15 @@ os::Program InitProgram::program() const {
   program.kept = {their_channel_.get(), page_number_};
   program.first_closed = 3 + preserve_fds_;
   return program;
+}
+
+void InitProgram::begin_with(plan::Namespaces namespaces) const {
+  if (namespaces.value == 0) return;
+  plan::Message message{};
+  message.kind = plan::MessageKind::kAhead;
+  message.namespaces = namespaces.value;
+  if (auto sent = os::send_message(channel_.get(), &message, sizeof message); !sent)
+    throw Error("speak to wherry-init").because(sent.error());
 }
 
 os::Child InitProgram::finish() {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "os/spawn.hpp"
+#include "plan/step.hpp"
 
 namespace wherry::container {
 
@@ -20,6 +21,8 @@ class InitProgram {
   InitProgram(InitProgram&& other) noexcept;
   InitProgram& operator=(InitProgram&&) = delete;
 
+  // Has these namespaces made while there is no plan yet. No bits: does nothing.
+  void begin_with(plan::Namespaces namespaces) const;
   // Throws when the program could not be executed.
   [[nodiscard]] os::Child finish();
   [[nodiscard]] os::Fd take_channel() noexcept { return std::move(channel_); }

@@ -6,20 +6,35 @@ namespace wherry::init {
 using plan::Message;
 using plan::MessageKind;
 
-os::Result<uint32_t> receive_go(Context& context) noexcept {
-  Message message;
+namespace {
+
+// One message from the host; its descriptors go into the slots of a Go, and are closed otherwise.
+os::Status receive(Context& context, Message& message) noexcept {
   int fds[plan::kMaxSlots];
   auto received = os::receive_message(context.channel.get(), &message, sizeof message, fds, plan::kMaxSlots);
-  if (!received) return os::Result<uint32_t>::failure(received.error());
-  if (received->size == 0) return os::Result<uint32_t>::failure(EPIPE);
-  bool valid =
-      received->size == sizeof message && message.kind == MessageKind::kGo && message.slot_count == received->fd_count;
+  if (!received) return os::Status(received.error());
+  if (received->size == 0) return os::Status(EPIPE);
+  bool valid = received->size == sizeof message && message.slot_count == received->fd_count &&
+               (message.kind == MessageKind::kGo || (message.kind == MessageKind::kAhead && message.slot_count == 0));
   for (uint32_t i = 0; i < received->fd_count; ++i) {
     Fd fd(fds[i]);
     valid = valid && message.slots[i] < kMaxPlanSlots;
     if (valid) context.slots[message.slots[i]] = static_cast<Fd&&>(fd);
   }
-  return valid ? os::Result<uint32_t>(message.step) : os::Result<uint32_t>::failure(EPROTO);
+  return valid ? os::Status() : os::Status(EPROTO);
+}
+
+}  // namespace
+
+os::Result<uint32_t> receive_go(Context& context) noexcept {
+  for (;;) {
+    Message message;
+    if (auto status = receive(context, message); !status) return os::Result<uint32_t>::failure(status.error());
+    if (message.kind == MessageKind::kGo) return message.step;
+    // CreateNamespaces tells what came of it.
+    context.made_ahead = message.namespaces;
+    context.ahead_error = os::unshare(message.namespaces).error();
+  }
 }
 
 os::Status send_reached(Context& context, uint32_t step, Slot slot, int fd) noexcept {

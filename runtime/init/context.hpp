@@ -52,6 +52,8 @@ struct Context {
   Fd slots[kMaxPlanSlots];
   uint32_t step = 0;                    // the step being executed
   plan::Lane lane = plan::Lane::kInit;  // of this process
+  uint64_t made_ahead = 0;              // CLONE_NEW* that Ahead asked for...
+  int ahead_error = 0;                  // ...and what came of it
   bool spawned = false;                 // pid 1 goes on by itself: only steps of the init lane are left for init
 
   Fd proc;  // the host's procfs: writes through /proc/self and /proc/sys act on the calling task

@@ -68,8 +68,9 @@ Outcome execute(const plan::CreateTimeNamespace<Wired>& step, Context& context) 
   return outcome_of(write_to_proc(context, "self/timens_offsets", text.data(), text.size()));
 }
 
-Outcome execute(const plan::CreateNamespaces<Wired>& step, Context&) noexcept {
-  return outcome_of(os::unshare(step.types.value));
+Outcome execute(const plan::CreateNamespaces<Wired>& step, Context& context) noexcept {
+  if (context.made_ahead != step.types.value) return outcome_of(os::unshare(step.types.value));
+  return context.ahead_error == 0 ? done(1) : failed(context.ahead_error);
 }
 
 Outcome execute(const plan::AwaitSlot<Wired>& step, Context& context) noexcept {

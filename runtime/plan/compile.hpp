@@ -12,6 +12,10 @@ namespace wherry::plan {
 // host that `facts` describe.
 [[nodiscard]] Plan compile(const oci::Spec& spec, const Facts& facts);
 
+// The types that CreateNamespaces will name, if nothing that must come before it stands in its way: then they may be
+// made while compile() is still at work. No bits: nothing may.
+[[nodiscard]] Namespaces namespaces_ahead(const oci::Spec& spec, const Facts& facts);
+
 // A further process in a running container. `process` is what it is to be, `spec` is the container's saved config.
 // Origins point into the process document.
 [[nodiscard]] Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts);

@@ -6,6 +6,7 @@
 
 #include "oci/validate.hpp"
 #include "os/core/abi.hpp"
+#include "plan/compile.hpp"
 #include "plan/compile_limits.hpp"
 #include "plan/composer.hpp"
 #include "wherry/error.hpp"
@@ -99,22 +100,22 @@ void create_time_namespace(Composer& out) {
 constexpr uint64_t kUnshared = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 constexpr uint64_t kCloned = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP;
 
-uint64_t fresh_namespaces(const Composer& out, uint64_t wanted) {
+uint64_t fresh_namespaces(const oci::Spec& spec, uint64_t wanted) {
   uint64_t flags = 0;
-  for (const oci::Namespace& entry : out.spec.linux.namespaces)
+  for (const oci::Namespace& entry : spec.linux.namespaces)
     if (entry.path.empty()) flags |= clone_flag(entry.type) & wanted;
   return flags;
 }
 
 void create_namespaces(Composer& out) {
-  if (const uint64_t types = fresh_namespaces(out, kUnshared); types != 0)
+  if (const uint64_t types = fresh_namespaces(out.spec, kUnshared); types != 0)
     out.init(CreateNamespaces<Owned>{{types}}, "/linux/namespaces");
 }
 
 void spawn_pid1(Composer& out) {
   const bool has_cgroup = out.facts.cgroup_manager != CgroupManager::kDisabled;
   if (has_cgroup) out.init(AwaitSlot<Owned>{slot::kCgroup}, "/linux/cgroupsPath");
-  out.init(SpawnPid1<Owned>{{fresh_namespaces(out, kCloned)}, has_cgroup ? slot::kCgroup : slot::kNone},
+  out.init(SpawnPid1<Owned>{{fresh_namespaces(out.spec, kCloned)}, has_cgroup ? slot::kCgroup : slot::kNone},
            "/linux/namespaces");
 }
 
@@ -128,6 +129,13 @@ void compile_cgroup(Composer& out) {
 }
 
 }  // namespace
+
+// Joined namespaces are opened and entered first, a user namespace is made first: it is to own the others.
+Namespaces namespaces_ahead(const oci::Spec& spec, const Facts& facts) {
+  for (const oci::Namespace& entry : spec.linux.namespaces)
+    if (!entry.path.empty() || entry.type == NamespaceType::kUser) return {};
+  return facts.privileged ? Namespaces{fresh_namespaces(spec, kUnshared)} : Namespaces{};
+}
 
 void compile_entry(Composer& out) {
   if (out.spec.process->oom_score_adj)

@@ -2,7 +2,8 @@
 // What crosses between the host and wherry-init. Integers cross, prose does not.
 //
 //   host                              init / pid 1
-//    │ ── Go{step, slots} ───────────▶ │   before the spawn: the first step that is init's
+//    │ ── Ahead{namespaces} ─────────▶ │   perhaps: what CreateNamespaces will say, before there is a plan
+//    │ ── Go{step, slots} ───────────▶ │   the plan is there: the first step that is init's
 //    │ ◀─ Produced{slot, fd | pid} ─── │   as it happens
 //    │ ◀─ Reached{step} ────────────── │   step is the first one that is the host's: init waits
 //    │ ── Go{step, slots} ───────────▶ │   the host has done its steps; go on at step
@@ -17,17 +18,18 @@
 
 namespace wherry::plan {
 
-enum class MessageKind : uint32_t { kReached = 1, kProduced = 2, kFailed = 3, kGo = 4 };
+enum class MessageKind : uint32_t { kReached = 1, kProduced = 2, kFailed = 3, kGo = 4, kAhead = 5 };
 
 inline constexpr unsigned kMaxSlots = 16;
 
 struct Message {
   MessageKind kind{};
   uint32_t step = 0;
-  int32_t error = 0;      // errno
-  uint32_t detail = 0;    // Detail
-  uint32_t argument = 0;  // of the detail: index of an option, exit status of a hook
-  int32_t pid = 0;        // Produced{kPid1}
+  int32_t error = 0;        // errno
+  uint32_t detail = 0;      // Detail
+  uint32_t argument = 0;    // of the detail: index of an option, exit status of a hook
+  int32_t pid = 0;          // Produced{kPid1}
+  uint64_t namespaces = 0;  // Ahead: CLONE_NEW*
   uint32_t slot_count = 0;
   Slot slots[kMaxSlots] = {};  // one per descriptor that travels along
 };
