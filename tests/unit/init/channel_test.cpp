@@ -65,6 +65,29 @@ TEST_CASE("channel: Go says where to go on, and binds slots by name", "[init]") 
   CHECK(open_descriptors() == before);  // what was bound before is closed
 }
 
+TEST_CASE("channel: Ahead is done at once, and the Go behind it is the answer", "[init]") {
+  Pair pair;
+  Message ahead{};
+  ahead.kind = MessageKind::kAhead;
+  ahead.namespaces = 1;  // no namespace: unshare(2) refuses it, which is told later and not here
+  pair.send(ahead);
+  pair.send(go(7));
+  auto step = receive_go(*pair.context);
+  REQUIRE(step);
+  CHECK(*step == 7);
+  CHECK(pair.context->made_ahead == 1);
+  CHECK(pair.context->ahead_error == EINVAL);
+}
+
+TEST_CASE("channel: Ahead brings no descriptors", "[init]") {
+  Pair pair;
+  Message ahead{};
+  ahead.kind = MessageKind::kAhead;
+  ahead.slot_count = 1;
+  pair.send(ahead, {0});
+  CHECK(pair.error() == EPROTO);
+}
+
 TEST_CASE("channel: the end of the host", "[init]") {
   Pair pair;
   pair.host.reset();

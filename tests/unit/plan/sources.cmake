@@ -1,4 +1,5 @@
 unit_sources(
+  ahead_test.cpp
   capabilities_test.cpp
   codec_test.cpp
   compile_order_test.cpp
