@@ -115,7 +115,7 @@ struct OpenDevice {
   Slot slot = 0;
   Mode type;
   uint32_t major = 0, minor = 0;
-  WHERRY_STEP("open-device", "a user namespace may not make device nodes, only borrow the host's") {
+  WHERRY_STEP("open-device", "the host's own node, checked by its number") {
     v("path", s.path);
     v("slot", s.slot);
     v("type", s.type);
