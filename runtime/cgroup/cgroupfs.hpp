@@ -27,6 +27,9 @@ struct Created {
 // Path"). Undone if it throws. Costs one mkdir and one open when the parent exists.
 [[nodiscard]] Created create(const std::string& mount, const std::string& path);
 
+// The refusal of create() alone: throws if the cgroup exists and is frozen or populated.
+void refuse_in_use(const std::string& mount, const std::string& path);
+
 // The controllers that `limits` need, enabled from the mount down to the cgroup's parent; reads first, writes
 // only what is missing. No limits: no system call. To be called while the cgroup is empty: that takes no
 // global lock. Throws when the hierarchy lacks a controller, naming the limit.

@@ -158,6 +158,12 @@ void remove_busy(int parent, const char* name, const std::string& full, const De
 
 }  // namespace
 
+void refuse_in_use(const std::string& mount, const std::string& path) {
+  const std::vector<std::string> parts = checked_components("create", path);
+  const std::string full = joined(mount, parts, parts.size());
+  if (const auto dir = open_plain(full, os::kRdOnly)) refuse_in_use(dir.value(), full);
+}
+
 Created create(const std::string& mount, const std::string& path) {
   const std::vector<std::string> parts = checked_components("create", path);
   const auto depth = static_cast<unsigned>(parts.size());

@@ -144,6 +144,8 @@ class Creation {
     launch_.load(std::move(init_), encoded, options_.trace);
     launch_.on_pid1(std::move(when_pid1_is_known));
     const auto describe_it = [&] {
+      // Before the record names the cgroup: what undoes a container kills all that is in it.
+      if (!facts_.cgroup_path.empty()) cgroup::refuse_in_use(facts_.cgroup_mount, facts_.cgroup_path);
       directory_.emplace(StateDirectory::create(root_, options_.id));
       record_.created = now();
       record_.boot_id = boot_id();

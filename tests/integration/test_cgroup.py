@@ -349,3 +349,12 @@ def test_no_limit_is_no_error(t):
     for resources in ({"memory": {}, "cpu": {}}, {"memory": {"limit": -1}}, {"pids": {"limit": -1}},
                       {"cpu": {"shares": 0}, "blockIO": {"weight": 0}}, {"cpu": {"quota": -1}}):
         t.equal(t.run(t.bundle("true", linux={"resources": resources})).code, 0, f"exit code with {resources}")
+
+
+@known_differences({"runc": "1.1 puts both into one cgroup", "crun": "puts both into one cgroup"})
+def test_cgroup_of_another_container_is_refused_and_left_alone(t):
+    first = t.running(t.bundle("sleep", "1000"))
+    second = t.bundle("true")
+    second.config["linux"]["cgroupsPath"] = first.bundle.config["linux"]["cgroupsPath"]
+    t.true(t.run(second).code != 0, "a populated cgroup is refused")
+    t.equal(first.status(), "running", "status of the container that was there")
