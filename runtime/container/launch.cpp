@@ -4,7 +4,6 @@
 #include <csignal>
 #include <cstring>
 
-#include "cgroup/cgroupfs.hpp"
 #include "cgroup/devices.hpp"
 #include "container/host_hooks.hpp"
 #include "container/id_maps.hpp"
@@ -23,6 +22,12 @@ constexpr std::size_t kPageSize = 4096;
 std::size_t status_size(std::size_t step_count) {
   const std::size_t used = sizeof(plan::StatusPage) + step_count * sizeof(plan::StepRecord);
   return (used + kPageSize - 1) / kPageSize * kPageSize;
+}
+
+template <class Wanted>
+const Wanted* find_step(const plan::Plan& plan) {
+  const auto index = plan::index_of<Wanted>(plan);
+  return index ? &std::get<Wanted>(plan.steps[*index].step) : nullptr;
 }
 
 plan::StatusPage* map_page(int fd, std::size_t size) {
@@ -152,22 +157,23 @@ void Launch::execute_timed(uint32_t index) {
 }
 
 void Launch::execute(const plan::CreateCgroup& step) {
-  cgroup_ = cgroup::create(step.mount, step.path).dir;
-  cgroup_mount_ = step.mount;
-  cgroup_path_ = step.path;
+  manager_ = cgroup::cgroupfs_manager({step.mount, step.path});
+  static const plan::Limits kNoLimits;
+  static const std::vector<plan::DeviceRule> kNoRules;
+  const auto* limits = find_step<plan::SetLimits>(plan_);
+  const auto* filter = find_step<plan::AttachDeviceFilter>(plan_);
+  cgroup_ = manager_->create(limits != nullptr ? *limits->limits : kNoLimits,
+                             filter != nullptr ? filter->rules : kNoRules, init_.pid);
   auto copy = os::duplicate(cgroup_.get());
   if (!copy) throw Error("open the cgroup " + step.path).because(copy.error());
   bind(plan::slot::kCgroup, std::move(*copy));
 }
 
-void Launch::execute(const plan::SetLimits& step) {
-  cgroup::enable_controllers(cgroup_.get(), cgroup_mount_, cgroup_path_, *step.limits);
-  cgroup::apply(cgroup_.get(), *step.limits);
-}
+void Launch::execute(const plan::SetLimits& step) { manager_->set_limits(cgroup_.get(), *step.limits); }
 
 void Launch::execute(const plan::AttachDeviceFilter& step) {
   if (!device_program_) device_program_ = cgroup::load_device_program(step.rules);
-  if (device_program_) cgroup::attach_device_program(cgroup_.get(), device_program_.get());
+  if (device_program_) manager_->set_devices(cgroup_.get(), step.rules, device_program_.get());
   device_program_.reset();
 }
 

@@ -4,9 +4,11 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "cgroup/manager.hpp"
 #include "container/init_program.hpp"
 #include "oci/state.hpp"
 #include "os/spawn.hpp"
@@ -96,7 +98,7 @@ class Launch {
   os::Child init_;
   pid_t pid_ = 0;
   os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_;
-  std::string cgroup_mount_, cgroup_path_;
+  std::unique_ptr<cgroup::Manager> manager_;
   std::map<plan::Slot, os::Fd> outgoing_;
   std::function<void()> on_pid1_;
   std::vector<uint64_t> host_durations_;

@@ -26,6 +26,10 @@ os::Fd open_cgroup(const oci::Record& record) {
   return dir ? std::move(*dir) : os::Fd{};
 }
 
+std::unique_ptr<cgroup::Manager> manager_of(const oci::Record& record) {
+  return cgroup::cgroupfs_manager({record.cgroup_root, record.cgroup_path, record.cgroup_existing});
+}
+
 Container load(const std::string& root, const std::string& id) { return load(StateDirectory::open(root, id)); }
 
 Container load(StateDirectory directory) {

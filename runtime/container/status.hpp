@@ -2,6 +2,9 @@
 // The state machine of runtime.md "State", and what may be done in each state.
 #pragma once
 
+#include <memory>
+
+#include "cgroup/manager.hpp"
 #include "container/store.hpp"
 #include "oci/record.hpp"
 #include "os/core/fd.hpp"
@@ -46,5 +49,7 @@ struct Container {
 [[nodiscard]] Container load(StateDirectory directory, oci::Record record);
 
 [[nodiscard]] os::Fd open_cgroup(const oci::Record& record);
+// Of the container's cgroup; not for a record without one.
+[[nodiscard]] std::unique_ptr<cgroup::Manager> manager_of(const oci::Record& record);
 
 }  // namespace wherry::container

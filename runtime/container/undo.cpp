@@ -36,15 +36,13 @@ void undo(const oci::Record& record) { undo(record, open_process(record), open_c
 
 void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
   // The usual end: everything in it has ended already.
-  const bool gone =
-      !process && cgroup && cgroup::try_remove(record.cgroup_root, record.cgroup_path, record.cgroup_existing);
-  if (gone) return;
+  if (!process && cgroup && manager_of(record)->try_remove()) return;
   if (cgroup) cgroup::kill(cgroup.get());
   if (process) {
     (void)os::pidfd_send_signal(process.get(), SIGKILL);  // ESRCH: it has just ended
     wait_for_death(process.get());
   }
-  if (cgroup) cgroup::remove(record.cgroup_root, record.cgroup_path, record.cgroup_existing);
+  if (cgroup) manager_of(record)->remove();
 }
 
 std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, const oci::Record& record) {
