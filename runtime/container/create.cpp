@@ -8,6 +8,7 @@
 
 #include "cgroup/cgroupfs.hpp"
 #include "container/facts.hpp"
+#include "container/filter_cache.hpp"
 #include "container/identity.hpp"
 #include "container/notify.hpp"
 #include "container/saved.hpp"
@@ -82,8 +83,9 @@ Bundle read_runnable_bundle(const CreateOptions& options) {
 }
 
 // The kernel takes its time for a network namespace, longer than compile() for the whole plan.
-plan::Plan compile_beside(const InitProgram& init, const oci::Spec& spec, const plan::Facts& facts) {
+plan::Plan compile_beside(const InitProgram& init, const oci::Spec& spec, plan::Facts& facts, const std::string& root) {
   init.begin_with(plan::namespaces_ahead(spec, facts));
+  if (spec.linux.seccomp) facts.filter = cached_filter(root, *spec.linux.seccomp);
   return plan::compile(spec, facts);
 }
 
@@ -95,7 +97,7 @@ class Creation {
         init_(options.preserve_fds + options.listen_fds),
         bundle_(read_runnable_bundle(options)),
         facts_(collect_facts(settings, options, bundle_.spec)),
-        plan_(compile_beside(init_, bundle_.spec, facts_)),
+        plan_(compile_beside(init_, bundle_.spec, facts_, settings.root)),
         record_(describe(options, bundle_.spec, facts_)),
         root_(settings.root),
         launch_(plan_, "config.json", hook_state(record_, "creating")) {}

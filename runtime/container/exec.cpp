@@ -4,6 +4,7 @@
 #include "cgroup/location.hpp"
 #include "container/create.hpp"
 #include "container/facts.hpp"
+#include "container/filter_cache.hpp"
 #include "container/saved.hpp"
 #include "container/status.hpp"
 #include "oci/reader.hpp"
@@ -191,7 +192,8 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   const oci::Spec spec = container::read_saved_spec(found.directory);
   const oci::Process process = wanted_process(options, spec);
   check_console(options, process);
-  const plan::Facts facts = facts_for(found, options, spec);
+  plan::Facts facts = facts_for(found, options, spec);
+  if (spec.linux.seccomp) facts.filter = container::cached_filter(settings.root, *spec.linux.seccomp);
   const plan::Plan plan = plan::compile_exec(process, spec, facts);
   const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
   os::Fd cgroup = has_cgroup ? open_sub_cgroup(found, options.cgroup) : os::Fd{};

@@ -216,7 +216,7 @@ void add_labels(Composer& out, const oci::Process& process, const std::string& b
 }
 
 void load_filter(Composer& out) {
-  CompiledFilter filter = compile_seccomp(*out.spec.linux.seccomp);
+  CompiledFilter filter = out.facts.filter ? *out.facts.filter : compile_seccomp(*out.spec.linux.seccomp);
   if (filter.notify)
     throw Error("load the seccomp filter")
         .at("/linux/seccomp")

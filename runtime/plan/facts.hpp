@@ -5,7 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+
+#include "plan/seccomp.hpp"
 
 namespace wherry::plan {
 
@@ -24,7 +27,8 @@ struct Facts {
   std::string bundle;  // absolute
   std::string rootfs;  // absolute, links resolved
   CgroupManager cgroup_manager = CgroupManager::kCgroupfs;
-  std::string cgroup_path;  // below cgroup_mount
+  std::string cgroup_path;               // below cgroup_mount
+  std::optional<CompiledFilter> filter;  // compile_seccomp() of linux.seccomp, if that has been done
 
   // The command line.
   bool no_pivot = false;

@@ -6,9 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "os/core/calls.hpp"
@@ -219,6 +223,99 @@ std::vector<sock_filter> export_program(const Context& context) {
   return program;
 }
 
+// ---- calls that are newer than the profile
+
+// What the rules name is what the profile's author knew of. A program that probes a newer call expects ENOSYS, and
+// gives up at any other error.
+bool hides_newer_calls(const oci::Seccomp& seccomp) {
+  switch (seccomp.default_action) {  // intentionally no default
+    case oci::SeccompAction::kAllow:
+    case oci::SeccompAction::kLog:
+    case oci::SeccompAction::kTrace:  // a tracer decides by itself what it does not know
+    case oci::SeccompAction::kNotify:
+      return false;
+    case oci::SeccompAction::kErrno:
+      return seccomp.default_errno_ret != std::uint32_t{ENOSYS};
+    case oci::SeccompAction::kKill:
+    case oci::SeccompAction::kKillProcess:
+    case oci::SeccompAction::kKillThread:
+    case oci::SeccompAction::kTrap:
+      return true;
+  }
+  return false;
+}
+
+// 0 if the rules name none. Numbers below 0 are libseccomp's own, for calls that this architecture lacks.
+std::uint32_t highest_call(const oci::Seccomp& seccomp, std::uint32_t arch) {
+  int highest = 0;
+  for (const oci::SeccompSyscall& rule : seccomp.syscalls)
+    for (const std::string& name : rule.names)
+      highest = std::max(highest, seccomp_syscall_resolve_name_arch(arch, name.c_str()));
+  return static_cast<std::uint32_t>(highest);
+}
+
+constexpr std::uint32_t kX32Bit = 0x40000000;  // x32 has the audit number of x86-64
+
+struct KnownCalls {
+  std::uint32_t arch = 0;     // AUDIT_ARCH_*
+  std::uint32_t highest = 0;  // of the numbers without kX32Bit
+  std::uint32_t highest_x32 = 0;
+};
+
+std::vector<KnownCalls> known_calls(const oci::Seccomp& seccomp) {
+  std::vector<std::uint32_t> archs{seccomp_arch_native()};
+  for (const oci::SeccompArch arch : seccomp.architectures) archs.push_back(find(kArchitectures, arch)->value);
+  std::vector<KnownCalls> known;
+  for (const std::uint32_t arch : archs) {
+    const bool x32 = arch == SCMP_ARCH_X32;
+    const std::uint32_t audit = x32 ? SCMP_ARCH_X86_64 : arch;
+    auto entry = std::find_if(known.begin(), known.end(), [&](const KnownCalls& one) { return one.arch == audit; });
+    if (entry == known.end()) entry = known.insert(known.end(), {audit, 0, 0});
+    (x32 ? entry->highest_x32 : entry->highest) = highest_call(seccomp, arch);
+  }
+  return known;
+}
+
+constexpr sock_filter statement(std::uint16_t code, std::uint32_t k) { return {code, 0, 0, k}; }
+constexpr sock_filter jump(std::uint16_t test, std::uint32_t k, std::uint8_t if_true, std::uint8_t if_false) {
+  return {static_cast<std::uint16_t>(BPF_JMP | test | BPF_K), if_true, if_false, k};
+}
+
+// Numbers above `highest` get ENOSYS, the others pass to what follows.
+void add_ceiling(std::vector<sock_filter>& code, std::uint32_t highest) {
+  if (highest == 0) return;
+  code.push_back(jump(BPF_JGT, highest, 0, 1));
+  code.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
+}
+
+// A piece of program for one architecture, with the number in the accumulator.
+std::vector<sock_filter> ceilings(const KnownCalls& known) {
+  std::vector<sock_filter> below, above;
+  add_ceiling(below, known.highest);
+  if (known.arch != SCMP_ARCH_X86_64) return below;
+  add_ceiling(above, known.highest_x32);  // without it the filter kills what comes in by x32
+  std::vector<sock_filter> code{jump(BPF_JGE, kX32Bit, 0, static_cast<std::uint8_t>(above.size() + 1))};
+  code.insert(code.end(), above.begin(), above.end());
+  code.push_back(statement(BPF_JMP | BPF_JA, static_cast<std::uint32_t>(below.size())));
+  code.insert(code.end(), below.begin(), below.end());
+  return code;
+}
+
+std::vector<sock_filter> with_enosys(const oci::Seccomp& seccomp, const std::vector<sock_filter>& program) {
+  if (!hides_newer_calls(seccomp)) return program;
+  constexpr std::uint32_t kNumber = offsetof(seccomp_data, nr), kArch = offsetof(seccomp_data, arch);
+  std::vector<sock_filter> code;
+  for (const KnownCalls& known : known_calls(seccomp)) {
+    const std::vector<sock_filter> piece = ceilings(known);
+    code.push_back(statement(BPF_LD | BPF_W | BPF_ABS, kArch));
+    code.push_back(jump(BPF_JEQ, known.arch, 0, static_cast<std::uint8_t>(piece.size() + 1)));
+    code.push_back(statement(BPF_LD | BPF_W | BPF_ABS, kNumber));
+    code.insert(code.end(), piece.begin(), piece.end());
+  }
+  code.insert(code.end(), program.begin(), program.end());
+  return code;
+}
+
 std::vector<std::uint8_t> bytes_of(const std::vector<sock_filter>& program) {
   if (program.size() > BPF_MAXINSNS)
     throw Error("compile the seccomp filter")
@@ -260,6 +357,39 @@ void check_listener(const oci::Seccomp& seccomp, bool notify) {
         .detail("must not be set without listenerPath");
 }
 
+// ---- what a compiled filter depends on
+
+constexpr std::uint32_t kFilterFormat = 1;  // to be raised when compile_seccomp() gives another program
+
+// Each part has its size in front of it or is of a fixed size: no two profiles have one text.
+class Key {
+ public:
+  template <class T>
+  requires std::is_arithmetic_v<T> || std::is_enum_v<T> Key& add(T value) {
+    text_.append(reinterpret_cast<const char*>(&value), sizeof value);
+    return *this;
+  }
+  Key& add(std::string_view text) {
+    add(static_cast<std::uint32_t>(text.size()));
+    text_.append(text);
+    return *this;
+  }
+  template <class T>
+  Key& add(const std::optional<T>& value) {
+    return add(value.has_value()).add(value.value_or(0));
+  }
+  template <class T>
+  Key& add(const std::vector<T>& list) {
+    add(static_cast<std::uint32_t>(list.size()));
+    for (const T& element : list) add(element);
+    return *this;
+  }
+  std::string text() && { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
 }  // namespace
 
 CompiledFilter compile_seccomp(const oci::Seccomp& seccomp) {
@@ -272,7 +402,23 @@ CompiledFilter compile_seccomp(const oci::Seccomp& seccomp) {
   add_architectures(context, seccomp.architectures);
   for (std::size_t i = 0; i < seccomp.syscalls.size(); ++i) add_rule(context, seccomp.syscalls[i], i, default_action);
   // shrink() makes search trees, so libseccomp's own (SCMP_FLTATR_CTL_OPTIMIZE 2) would be made for nothing.
-  return {bytes_of(shrink(export_program(context))), filter_flags(seccomp.flags, notify), notify};
+  return {bytes_of(shrink(with_enosys(seccomp, export_program(context)))), filter_flags(seccomp.flags, notify), notify};
+}
+
+std::string filter_key(const oci::Seccomp& seccomp) {
+  const scmp_version& library = *seccomp_version();
+  Key key;
+  key.add(WHERRY_VERSION).add(kFilterFormat).add(seccomp_arch_native());
+  key.add(library.major).add(library.minor).add(library.micro);
+  key.add(seccomp.default_action).add(seccomp.default_errno_ret);
+  key.add(seccomp.architectures).add(seccomp.flags).add(uint64_t{seccomp.syscalls.size()});
+  for (const oci::SeccompSyscall& rule : seccomp.syscalls) {
+    key.add(rule.action).add(rule.errno_ret).add(uint64_t{rule.args.size()});
+    for (const oci::SeccompArg& arg : rule.args) key.add(arg.index).add(arg.value).add(arg.value_two).add(arg.op);
+    key.add(uint64_t{rule.names.size()});
+    for (const std::string& name : rule.names) key.add(name);
+  }
+  return std::move(key).text();
 }
 
 }  // namespace wherry::plan

@@ -288,7 +288,7 @@ class Writer {
 };
 
 // The architectures that the program names. Nothing if it looks at the architecture in another way than by
-// equality behind one load at the top: then all unnamed ones are alike.
+// equality behind a load that all come by at the top: then all unnamed ones are alike.
 std::optional<std::vector<std::uint32_t>> named_archs(const Code& program) {
   if (program.size() < 2 || program[0].code != kLoad || program[0].k != kArchOffset) return std::nullopt;
   std::vector<std::uint32_t> archs;
@@ -296,7 +296,10 @@ std::optional<std::vector<std::uint32_t>> named_archs(const Code& program) {
   holds_arch[1] = true;
   for (std::size_t pc = 1; pc < program.size(); ++pc) {
     const sock_filter& insn = program[pc];
-    if (insn.code == kLoad && insn.k == kArchOffset) return std::nullopt;
+    if (insn.code == kLoad && insn.k == kArchOffset) {
+      holds_arch[pc + 1] = true;
+      continue;
+    }
     if (!holds_arch[pc] || insn.code == kLoad || insn.code == kReturn) continue;
     if (insn.code == kJump) {
       holds_arch.at(pc + 1 + insn.k) = true;

@@ -190,6 +190,64 @@ def test_dockers_profile_gives_enosys_for_unknown_calls(t):
     t.true(t.output(b).split() in (["-1", "38"], ["-1", "1"]), "an errno for a call that nobody knows")
 
 
+@wherry_only("calls above the highest that the profile names get ENOSYS")
+def test_newer_calls_get_enosys(t):
+    b = dockers(t, "true")
+    b.python("import ctypes; c = ctypes.CDLL(None, use_errno=True); r = c.syscall(1999); print(r, ctypes.get_errno())")
+    t.equal(t.output(b), "-1 38\n", "result and errno")
+
+
+def cached_filters(t):
+    place = os.path.join(t.runtime.root, ".seccomp@cache")
+    return {name: os.path.join(place, name) for name in os.listdir(place)} if os.path.isdir(place) else {}
+
+
+def refuses_mkdir(t, *more):
+    """A container whose filter forbids mkdir and `more`; returns what mkdir said."""
+    return t.run(with_profile(t, "mkdir /tmp/x", profile(rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat", *more)))).err
+
+
+@wherry_only("compiled filters are kept, in a directory that is root's alone")
+def test_filters_are_cached(t):
+    t.run(t.bundle("true"))  # makes the state directory
+    for _ in range(2):
+        t.contains(refuses_mkdir(t), "Operation not permitted")
+        t.equal(len(cached_filters(t)), 1, "cached filters")
+    t.equal(os.stat(os.path.join(t.runtime.root, ".seccomp@cache")).st_mode & 0o777, 0o700, "mode")
+    t.contains(refuses_mkdir(t, "rmdir"), "Operation not permitted")
+    t.equal(len(cached_filters(t)), 2, "another profile is another entry")
+    t.equal(t.runtime.ok("list", "-q").out, "", "containers")
+
+
+@wherry_only("what stands in the cache is used only if it was made for this profile")
+def test_a_cached_filter_cannot_be_exchanged(t):
+    t.run(t.bundle("true"))
+    refuses_mkdir(t)
+    (path,) = cached_filters(t).values()
+    with open(path, "rb") as file:
+        good = file.read()
+    t.run(with_profile(t, "true", profile(rule("SCMP_ACT_ERRNO", "swapon"))))
+    (other,) = [place for place in cached_filters(t).values() if place != path]
+    with open(other, "rb") as file:
+        lenient = file.read()
+    for bad in (lenient, good[:-8], good[:60] + b"\0" * (len(good) - 60), b""):
+        with open(path, "wb") as file:
+            file.write(bad)
+        t.contains(refuses_mkdir(t), "Operation not permitted")
+        with open(path, "rb") as file:
+            t.equal(file.read(), good, "the entry is mended")
+    os.chmod(path, 0o666)
+    t.contains(refuses_mkdir(t), "Operation not permitted")
+    t.equal(os.stat(path).st_mode & 0o777, 0o600, "mode")
+
+
+@wherry_only("an exec takes the filter of the cache as well")
+def test_exec_with_a_cached_filter(t):
+    for _ in range(2):
+        c = t.running(with_profile(t, "sleep 1000", profile(rule("SCMP_ACT_ERRNO", "mkdir", "mkdirat"))))
+        t.contains(c.exec("mkdir", "/tmp/x").err, "Operation not permitted")
+
+
 @wherry_only("unknown flags are refused, known ones are set")
 def test_flags(t):
     for flag in ("SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 unit_sources(
+  filter_cache_test.cpp
   id_maps_test.cpp
   identity_test.cpp
   notify_test.cpp
