@@ -179,6 +179,7 @@ class Creation {
     const auto exec = plan::index_of<plan::Exec<plan::Owned>>(plan_);
     for (uint32_t i = *spawn; i < *exec; ++i)
       if (plan_.steps[i].lane == plan::Lane::kHost) return false;
+    if (plan::index_of<plan::HandOverListener>(plan_)) return false;
     return !bundle_.spec.process->terminal;
   }
 

@@ -124,6 +124,12 @@ os::Fd open_cgroup_of_pid1(const Container& found) {
   return dir ? std::move(*dir) : os::Fd{};
 }
 
+oci::State state_of(const Container& found) {
+  oci::State state = container::hook_state(found.record, container::name_of(found.status));
+  state.pid = found.record.pid;
+  return state;
+}
+
 class Execution {
  public:
   Execution(InitProgram init, const ExecOptions& options, const Container& found, const oci::Process& process,
@@ -131,7 +137,7 @@ class Execution {
       : init_(std::move(init)),
         options_(options),
         process_(process),
-        launch_(plan, "process.json", container::hook_state(found.record, "running")),
+        launch_(plan, "process.json", state_of(found)),
         encoded_(plan::encode(plan)) {}
 
   Process run(os::Fd target, os::Fd cgroup) {

@@ -8,6 +8,7 @@
 #include "container/host_hooks.hpp"
 #include "container/id_maps.hpp"
 #include "os/files.hpp"
+#include "os/sockets.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::container {
@@ -88,11 +89,13 @@ void Launch::resume(os::Fd channel, pid_t pid) {
   page_size_ = status_size(plan_.steps.size());
   page_ = map_page(page_fd_.get(), page_size_);
   cursor_ = beside_ = message.step + 1;
+  at_await_start_ = true;
 }
 
 Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
   for (bool first = true;; first = false) {
-    execute_host_steps();
+    if (!at_await_start_) execute_host_steps();  // else pid 1 asks for them when it has gone on
+    at_await_start_ = false;
     send_go();
     if (first && meanwhile) meanwhile();
     execute_beside_steps();
@@ -106,6 +109,7 @@ Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
     if (std::holds_alternative<plan::AwaitStart<plan::Owned>>(plan_.steps[cursor_].step)) {
       state_.status = "created";
       ++cursor_;
+      at_await_start_ = true;
       return Reached::kAwaitStart;
     }
   }
@@ -149,7 +153,7 @@ void Launch::execute_timed(uint32_t index) {
   try {
     std::visit([this](const auto& step) { execute(step); }, planned.step);
   } catch (Error& error) {
-    failed_in_hook_ = std::holds_alternative<plan::RunHook<plan::Owned>>(planned.step);
+    if (std::holds_alternative<plan::RunHook<plan::Owned>>(planned.step)) failed_in_hook_ = true;
     if (error.pointer().empty() && !planned.origin.empty()) throw std::move(error).in(document_, planned.origin);
     throw;
   }
@@ -188,6 +192,25 @@ void Launch::execute(const plan::ProvideHookState& step) {
 }
 
 void Launch::execute(const plan::RunHook<plan::Owned>& step) { run_hook(step, oci::hook_state_json(state_)); }
+
+// Runs while pid 1 is on its way to the filter.
+void Launch::execute(const plan::HandOverListener& step) {
+  while (!listener_) {
+    if (next_message()) continue;
+    check_that_program_runs();
+    throw Error("hand over the seccomp listener").because(EPIPE);
+  }
+  oci::State state = state_;
+  if (!state.pid) state.pid = pid_;
+  const std::string document = oci::seccomp_state_json(state, pid_, step.metadata);
+  const os::Fd listener = std::move(listener_);
+  const int number = listener.get();
+  auto socket = os::connect_to(step.path, os::kSockStream);
+  if (!socket) throw Error("connect to the seccomp agent at " + step.path).because(socket.error());
+  if (auto sent = os::send_message(socket->get(), document.data(), document.size(), &number, 1); !sent)
+    throw Error("send the seccomp listener to " + step.path).because(sent.error());
+  send_go();
+}
 
 template <class Step>
 void Launch::execute(const Step&) {
@@ -238,26 +261,31 @@ void Launch::wait_for_word() {
     throw Error("set up the container").detail("wherry-init was killed");
 }
 
+std::optional<Message> Launch::next_message() {
+  Message message;
+  int numbers[plan::kMaxSlots];
+  auto received = os::receive_message(channel_.get(), &message, sizeof message, numbers, plan::kMaxSlots);
+  if (!received && received.error() != ECONNRESET) throw Error("listen to wherry-init").because(received.error());
+  if (!received || received->size == 0) return std::nullopt;
+  std::vector<os::Fd> fds;
+  for (unsigned i = 0; i < received->fd_count; ++i) fds.emplace_back(numbers[i]);
+  if (received->size != sizeof message) throw Error("listen to wherry-init").because(EPROTO);
+  if (message.kind == MessageKind::kFailed)
+    fail({message.step, message.error, static_cast<plan::Detail>(message.detail), message.argument});
+  if (message.kind == MessageKind::kProduced) accept_produced(message, std::move(fds));
+  return message;
+}
+
 bool Launch::receive() {
   bool turn = false;
   while (!turn || needs_pid()) {
     wait_for_word();
-    Message message;
-    int numbers[plan::kMaxSlots];
-    auto received = os::receive_message(channel_.get(), &message, sizeof message, numbers, plan::kMaxSlots);
-    if (!received && received.error() != ECONNRESET) throw Error("listen to wherry-init").because(received.error());
-    if (!received || received->size == 0) return false;
-    std::vector<os::Fd> fds;
-    for (unsigned i = 0; i < received->fd_count; ++i) fds.emplace_back(numbers[i]);
-    if (received->size != sizeof message) throw Error("listen to wherry-init").because(EPROTO);
-    if (message.kind == MessageKind::kFailed)
-      fail({message.step, message.error, static_cast<plan::Detail>(message.detail), message.argument});
-    if (message.kind == MessageKind::kProduced) accept_produced(message, std::move(fds));
-    if (message.kind == MessageKind::kReached) {
-      if (message.step >= plan_.steps.size()) throw Error("listen to wherry-init").because(EPROTO);
-      cursor_ = message.step;
-      turn = true;
-    }
+    const auto message = next_message();
+    if (!message) return false;
+    if (message->kind != MessageKind::kReached) continue;
+    if (message->step >= plan_.steps.size()) throw Error("listen to wherry-init").because(EPROTO);
+    cursor_ = message->step;
+    turn = true;
   }
   return true;
 }
@@ -275,6 +303,9 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
     case plan::slot::kConsole:
       console_ = std::move(fds[0]);
       return;
+    case plan::slot::kListener:
+      listener_ = std::move(fds[0]);
+      return;
     case plan::slot::kUserNamespace:
       user_namespace_ = std::move(fds[0]);
       return;
@@ -290,7 +321,7 @@ void Launch::fail(const plan::Failure& failure) {
 }
 
 // The channel has ended: either Exec closed it, or whoever held it died.
-Launch::Reached Launch::finish() {
+void Launch::check_that_program_runs() {
   const int error = __atomic_load_n(&page_->error, __ATOMIC_ACQUIRE);
   const uint32_t step = page_->step;
   if (error != 0) fail({step, error, static_cast<plan::Detail>(page_->detail), page_->argument});
@@ -302,8 +333,12 @@ Launch::Reached Launch::finish() {
         .detail("its init was killed at: " + where)
         .remedy("see the kernel log; a memory limit may be too small");
   }
+}
+
+Launch::Reached Launch::finish() {
+  check_that_program_runs();
   state_.status = "running";
-  cursor_ = step + 1;
+  cursor_ = page_->step + 1;
   execute_host_steps();
   return Reached::kExec;
 }

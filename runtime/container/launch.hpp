@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,10 +75,13 @@ class Launch {
   void execute(const plan::MapIds& step);
   void execute(const plan::ProvideHookState& step);
   void execute(const plan::RunHook<plan::Owned>& step);
+  void execute(const plan::HandOverListener& step);
   template <class Step>
   void execute(const Step& step);
 
   void send_go();
+  // The next message; what it produces is accepted, a failure is thrown. Nothing when the channel has ended.
+  std::optional<plan::Message> next_message();
   // True when it is the host's turn; false when the channel has ended.
   bool receive();
   void wait_for_word();
@@ -85,6 +89,7 @@ class Launch {
   [[nodiscard]] bool init_has_succeeded() noexcept;
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
+  void check_that_program_runs();
   Reached finish();
 
   const plan::Plan& plan_;
@@ -97,13 +102,14 @@ class Launch {
   std::size_t page_size_ = 0;
   os::Child init_;
   pid_t pid_ = 0;
-  os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_;
+  os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_, listener_;
   std::unique_ptr<cgroup::Manager> manager_;
   std::map<plan::Slot, os::Fd> outgoing_;
   std::function<void()> on_pid1_;
   std::vector<uint64_t> host_durations_;
   bool is_child_ = false;  // pid 1 is this process's own child
   bool started_early_ = false;
+  bool at_await_start_ = false;
   bool failed_in_hook_ = false;
 };
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Limits, identity and power of the process.
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/prctl.h>
 #include <linux/sched/types.h>
-#include <linux/seccomp.h>
 
 #include "init/execute.hpp"
 #include "init/text.hpp"
@@ -152,19 +150,6 @@ Outcome execute(const plan::SetCapabilities<Wired>& step, Context&) noexcept {
 
 Outcome execute(const plan::SetNoNewPrivileges<Wired>&, Context&) noexcept {
   return outcome_of(os::prctl(PR_SET_NO_NEW_PRIVS, 1));
-}
-
-Outcome execute(const plan::LoadSeccomp<Wired>& step, Context&) noexcept {
-  // The plan's bytes are unaligned, which the kernel's copy does not mind.
-  const struct {
-    unsigned short length;
-    const unsigned char* filter;
-  } program{static_cast<unsigned short>(step.filter.size / sizeof(sock_filter)),
-            step.filter.data};  // struct sock_fprog
-  if (step.filter.size % sizeof(sock_filter) != 0 || step.filter.size / sizeof(sock_filter) > BPF_MAXINSNS)
-    return failed(EINVAL, Detail::kTooLarge);
-  return outcome_of(
-      os::status_of(os::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, step.flags, os::address(&program))));
 }
 
 }  // namespace wherry::init

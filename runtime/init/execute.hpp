@@ -62,7 +62,10 @@ Outcome execute(const plan::OwnStandardStreams<Wired>& step, Context& context) n
 Outcome execute(const plan::SetCredentials<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SetCapabilities<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SetNoNewPrivileges<Wired>& step, Context& context) noexcept;
+
+// seccomp.cpp
 Outcome execute(const plan::LoadSeccomp<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::LoadSeccompWithListener<Wired>& step, Context& context) noexcept;
 
 // program.cpp
 Outcome execute(const plan::ChangeDirectory<Wired>& step, Context& context) noexcept;

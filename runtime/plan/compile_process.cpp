@@ -217,12 +217,13 @@ void add_labels(Composer& out, const oci::Process& process, const std::string& b
 
 void load_filter(Composer& out) {
   CompiledFilter filter = out.facts.filter ? *out.facts.filter : compile_seccomp(*out.spec.linux.seccomp);
-  if (filter.notify)
-    throw Error("load the seccomp filter")
-        .at("/linux/seccomp")
-        .detail("SCMP_ACT_NOTIFY is not supported by this version")
-        .remedy("use another action, and remove listenerPath");
-  if (!filter.program.empty()) out.pid1(LoadSeccomp<Owned>{std::move(filter.program), filter.flags}, "/linux/seccomp");
+  if (filter.notify) {
+    const oci::Seccomp& seccomp = *out.spec.linux.seccomp;
+    out.pid1(LoadSeccompWithListener<Owned>{std::move(filter.program), filter.flags}, "/linux/seccomp");
+    out.beside(HandOverListener{seccomp.listener_path, seccomp.listener_metadata}, "/linux/seccomp/listenerPath");
+  } else if (!filter.program.empty()) {
+    out.pid1(LoadSeccomp<Owned>{std::move(filter.program), filter.flags}, "/linux/seccomp");
+  }
 }
 
 }  // namespace

@@ -50,8 +50,8 @@ constexpr BitName kTypeNames[] = {
     {os::kTypeFifo, "p"},
 };
 
-constexpr const char* kSlotNames[] = {"",           "cgroup",       "user-namespace", "pid1",       "console",
-                                      "hook-state", "start-socket", "target",         "status-page"};
+constexpr const char* kSlotNames[] = {"",           "cgroup",       "user-namespace", "pid1",        "console",
+                                      "hook-state", "start-socket", "target",         "status-page", "listener"};
 constexpr const char* kLaneNames[] = {"host", "init", "pid1", "beside"};
 constexpr const char* kHookNames[] = {"prestart",       "createRuntime", "createContainer",
                                       "startContainer", "poststart",     "poststop"};

@@ -51,6 +51,7 @@ std::string phrase_of(const SetCredentials<Owned>& s) {
 std::string phrase_of(const FindExecutable<Owned>& s) { return "exec: " + quoted(s.name); }
 std::string phrase_of(const Exec<Owned>& s) { return "exec: " + quoted(s.args.empty() ? "" : s.args.front()); }
 std::string phrase_of(const LoadSeccomp<Owned>&) { return "load the seccomp filter"; }
+std::string phrase_of(const LoadSeccompWithListener<Owned>&) { return "load the seccomp filter"; }
 
 template <class S>
 std::string phrase_of(const S& step) {
@@ -99,6 +100,8 @@ const char* text_of(Detail detail) {
       return "the plan is damaged";
     case Detail::kHostGone:
       return "the runtime ended before it was done";
+    case Detail::kListener:
+      return "the listener could not be handed over";
     case Detail::kLoopback:
       return "the loopback device could not be brought up";
     case Detail::kCapabilityUnknown:

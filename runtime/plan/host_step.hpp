@@ -98,6 +98,17 @@ struct ProvideHookState {
   }
 };
 
+// config-linux.md "The Container Process State": the state document and slot::kListener, in one message over a
+// connection of its own to the agent's socket.
+struct HandOverListener {
+  std::string path, metadata;
+  bool operator==(const HandOverListener&) const = default;
+  WHERRY_STEP("hand-over-listener", "an agent decides the calls that the filter reports") {
+    v("path", s.path);
+    v("metadata", s.metadata);
+  }
+};
+
 #undef WHERRY_STEP
 
 }  // namespace wherry::plan

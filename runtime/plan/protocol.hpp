@@ -64,6 +64,7 @@ enum class Detail : uint32_t {
   kPlan,         // the plan cannot be decoded
   kHostGone,     // the host closed its end
   kLoopback,
+  kListener,  // the agent did not get it
 };
 
 struct StepRecord {
@@ -83,7 +84,9 @@ struct StatusPage {
   uint32_t detail;
   uint32_t argument;
   uint32_t record_count;
-  StepRecord records[];  // one per step
+  int32_t listener;         // LoadSeccompWithListener: 0 not yet, -1 never, else the number
+  int32_t listener_answer;  // 0 not yet, -1 the agent has it, else errno
+  StepRecord records[];     // one per step
 };
 
 }  // namespace wherry::plan

@@ -330,12 +330,9 @@ std::vector<std::uint8_t> bytes_of(const std::vector<sock_filter>& program) {
 std::uint32_t filter_flags(const std::vector<oci::SeccompFlag>& flags, bool notify) {
   std::uint32_t bits = 0;
   for (const oci::SeccompFlag flag : flags) bits |= find(kFlags, flag)->value;
-  // seccomp(2): WAIT_KILLABLE_RECV alone is EINVAL, and so are TSYNC and a listener unless TSYNC_ESRCH says
-  // how a failure is told apart from a descriptor.
+  // seccomp(2): WAIT_KILLABLE_RECV alone is EINVAL, and so are TSYNC and a listener. There is one thread to filter.
   if (!notify) return bits & ~kFlagWaitKillableRecv;
-  bits |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
-  if ((bits & SECCOMP_FILTER_FLAG_TSYNC) != 0) bits |= SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-  return bits;
+  return (bits & ~static_cast<std::uint32_t>(SECCOMP_FILTER_FLAG_TSYNC)) | SECCOMP_FILTER_FLAG_NEW_LISTENER;
 }
 
 bool uses_notify(const oci::Seccomp& seccomp) {

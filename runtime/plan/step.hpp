@@ -28,6 +28,7 @@ inline constexpr Slot kHookState = 5;      // host → pid 1: memfd with the sta
 inline constexpr Slot kStartSocket = 6;    // host → pid 1: listening start.sock
 inline constexpr Slot kTarget = 7;         // host → init: pidfd of the container that exec joins
 inline constexpr Slot kStatusPage = 8;     // pid 1 → start: the memory behind StatusPage
+inline constexpr Slot kListener = 9;       // pid 1 → host: where the calls that a filter reports can be read
 inline constexpr Slot kFirstFree = 16;     // compile() numbers its own slots from here
 }  // namespace slot
 
@@ -569,6 +570,19 @@ struct LoadSeccomp {
   }
 };
 
+// As LoadSeccomp, for a filter that hands calls to an agent. The sending of the listener might itself be handed over,
+// so a process from before the filter does it: it shares the descriptors, and the listener's number comes by a store to
+// the status page. Done when the host has answered that the agent has it; until then this process makes no call.
+template <class M>
+struct LoadSeccompWithListener {
+  typename M::Bytes filter;
+  uint32_t flags = 0;
+  WHERRY_STEP("load-seccomp-with-listener", "the system calls that are left, and those that an agent decides") {
+    v("filter", s.filter);
+    v("flags", s.flags);
+  }
+};
+
 template <class M>
 struct Exec {
   typename M::template List<typename M::Text> args;
@@ -593,6 +607,6 @@ using ContainerSteps =
              MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
              SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials,
              SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp,
-             Exec>;
+             LoadSeccompWithListener, Exec>;
 
 }  // namespace wherry::plan

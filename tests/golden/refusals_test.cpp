@@ -141,13 +141,6 @@ const Refusal kRefusals[] = {
      [](Spec& spec) { spec.linux.seccomp = filter_with(oci::SeccompAction::kNotify); },
      "config.json /linux/seccomp/listenerPath: compile the seccomp filter: SCMP_ACT_NOTIFY needs the socket "
      "of an agent"},
-    {"SCMP_ACT_NOTIFY",
-     [](Spec& spec) {
-       spec.linux.seccomp = filter_with(oci::SeccompAction::kNotify);
-       spec.linux.seccomp->listener_path = "/run/agent.sock";
-     },
-     "config.json /linux/seccomp: load the seccomp filter: SCMP_ACT_NOTIFY is not supported by this version; "
-     "use another action, and remove listenerPath"},
     {"a node that no kernel has",
      [](Spec& spec) {
        spec.linux.memory_policy = oci::MemoryPolicy{oci::MemoryPolicyMode::kBind, "0,1024", {}};

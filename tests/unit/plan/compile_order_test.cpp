@@ -58,7 +58,7 @@ bool is_host_verb(const Step& step) { return step.index() >= AllSteps::kContaine
 // Done by the host while init goes on: nothing of it may be needed before an AwaitSlot or a sync point.
 bool may_be_beside(const Step& step) {
   return std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<SetLimits>(step) ||
-         std::holds_alternative<AttachDeviceFilter>(step);
+         std::holds_alternative<AttachDeviceFilter>(step) || std::holds_alternative<HandOverListener>(step);
 }
 
 void check_lanes(const Score& score) {
@@ -419,6 +419,29 @@ TEST_CASE("order: exec enters what the container has, and takes the same last st
       CHECK(score.all<CreateCgroup>().empty());
       for (const PlannedStep& planned : score.plan.steps) CHECK(planned.origin.find("/process") == std::string::npos);
     });
+  }
+}
+
+TEST_CASE("order: a listener is handed over while the filter is loaded", "[plan]") {
+  for (auto& [name, spec] : test::all_specs()) {
+    if (name != "bundle-hooks") continue;
+    spec.linux.seccomp = oci::Seccomp{};
+    spec.linux.seccomp->default_action = oci::SeccompAction::kAllow;
+    spec.linux.seccomp->listener_path = "/run/agent.sock";
+    spec.linux.seccomp->listener_metadata = "data";
+    spec.linux.seccomp->syscalls = {{{"mkdir"}, oci::SeccompAction::kNotify, {}, {}}};
+    for (const bool exec : {false, true}) {
+      const Facts facts = test::root_facts();
+      const Score score{exec ? compile_exec(*spec.process, spec, facts) : compile(spec, facts)};
+      const std::size_t load = score.only<LoadSeccompWithListener<Owned>>();
+      const std::size_t hand_over = score.only<HandOverListener>();
+      CHECK(score.all<LoadSeccomp<Owned>>().empty());
+      CHECK(hand_over == load + 1);  // no sync point may stand between: pid 1 is silent there
+      CHECK(score.lane(hand_over) == Lane::kBeside);
+      CHECK(score.at<HandOverListener>(hand_over) == HandOverListener{"/run/agent.sock", "data"});
+      CHECK(hand_over < score.only<Exec<Owned>>());
+      require_before(score.all<AwaitStart<Owned>>(), {load}, "a created container has no listener");
+    }
   }
 }
 
