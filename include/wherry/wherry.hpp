@@ -17,7 +17,9 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,6 +27,10 @@
 
 #include "os/core/fd.hpp"
 #include "wherry/error.hpp"
+
+namespace wherry::oci {
+struct Resources;  // oci/spec.hpp
+}
 
 namespace wherry {
 
@@ -107,6 +113,9 @@ void kill(const Settings& settings, const std::string& id, int signal, bool all)
 std::vector<std::string> remove(const Settings& settings, const std::string& id, bool force);
 void pause(const Settings& settings, const std::string& id);
 void resume(const Settings& settings, const std::string& id);
+// New limits for a container: what `resources` leaves unset stays (0 of memory, CPU and block I/O is unset); all or
+// nothing. A device list that is not empty takes the place of the one in force.
+void update(const Settings& settings, const std::string& id, const oci::Resources& resources);
 
 // What `state` and `list` show.
 struct ContainerState {
@@ -124,6 +133,13 @@ struct ContainerState {
 [[nodiscard]] std::string list_json(const std::vector<ContainerState>& states);
 // Pids in the container's cgroup, as the caller's pid namespace sees them.
 [[nodiscard]] std::vector<pid_t> processes(const Settings& settings, const std::string& id);
+
+// What a container uses now, and when the kernel kills in it for want of memory: JSON on one line, in runc's layout.
+//   {"type":"stats","id":ID,"data":{...}}      {"type":"oom","id":ID}
+[[nodiscard]] std::string stats_event(const Settings& settings, const std::string& id);
+// Tells the statistics after each `interval` and each such kill at once. Returns when no process is left in it.
+void watch(const Settings& settings, const std::string& id, std::chrono::milliseconds interval,
+           const std::function<void(const std::string& line)>& tell);
 
 // What would be done for this bundle, without doing it.
 struct Explanation {

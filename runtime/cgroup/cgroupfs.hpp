@@ -35,9 +35,19 @@ void refuse_in_use(const std::string& mount, const std::string& path);
 // global lock. Throws when the hierarchy lacks a controller, naming the limit.
 void enable_controllers(int dir_fd, const std::string& mount, const std::string& path, const plan::Limits& limits);
 
-// Writes the limits; memory.max last. No system call for absent ones. Also the `update` of a running
-// container. Setting "no limit" in a cgroup that lacks the controller's file does nothing.
+// All controllers that there are, as far as the hierarchy and the parents let them: what a container uses is counted
+// though it has no limits. `created` is what create() returned; where its parent was there and counts memory, one
+// system call. What cannot be handed down is passed over: a limit that needs it asks again.
+void hand_down_controllers(const Created& created, const std::string& mount, const std::string& path);
+
+// config-linux.md "Cgroup ownership": the directory and the files of /sys/kernel/cgroup/delegate, no others. -1 keeps.
+void delegate(int dir_fd, unsigned uid, unsigned gid);
+
+// Writes the limits; memory.max last. No system call for absent ones. Setting "no limit" in a cgroup that lacks the
+// controller's file does nothing.
 void apply(int dir_fd, const plan::Limits& limits);
+// The same for a container that runs: all of them, or (when it throws) none.
+void update(int dir_fd, const plan::Limits& limits);
 
 // Returns when cgroup.events says so; throws after `timeout`. What could not be frozen in time is thawed
 // again.

@@ -12,12 +12,19 @@ class CgroupfsManager final : public Manager {
   explicit CgroupfsManager(Location location) : location_(std::move(location)) {}
 
   os::Fd create(const plan::Limits&, const std::vector<plan::DeviceRule>&, pid_t) override {
-    return cgroup::create(location_.mount, location_.path).dir;
+    Created created = cgroup::create(location_.mount, location_.path);
+    hand_down_controllers(created, location_.mount, location_.path);
+    return std::move(created.dir);
   }
 
   void set_limits(int dir_fd, const plan::Limits& limits) override {
     enable_controllers(dir_fd, location_.mount, location_.path, limits);
     apply(dir_fd, limits);
+  }
+
+  void update_limits(int dir_fd, const plan::Limits& limits) override {
+    enable_controllers(dir_fd, location_.mount, location_.path, limits);
+    update(dir_fd, limits);
   }
 
   void set_devices(int dir_fd, const std::vector<plan::DeviceRule>&, int program_fd) override {

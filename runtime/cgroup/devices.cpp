@@ -320,6 +320,11 @@ os::Fd load_device_program(const Rules& rules) {
   return os::Fd(static_cast<int>(result));
 }
 
+bool has_device_program(int dir_fd) {
+  const std::vector<std::uint32_t> ids = attached_programs(dir_fd);
+  return std::any_of(ids.begin(), ids.end(), [](std::uint32_t id) { return static_cast<bool>(open_own_program(id)); });
+}
+
 void attach_device_program(int dir_fd, int program_fd) {
   os::Fd replaced;
   for (const std::uint32_t id : attached_programs(dir_fd)) {

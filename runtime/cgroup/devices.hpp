@@ -25,6 +25,9 @@ namespace wherry::cgroup {
 // and CAP_NET_ADMIN, or CAP_SYS_ADMIN, in the initial user namespace).
 [[nodiscard]] os::Fd load_device_program(const std::vector<plan::DeviceRule>& rules);
 
+// Wherry's program is on the cgroup: neither were all devices allowed, nor has anybody put another in its place.
+[[nodiscard]] bool has_device_program(int dir_fd);
+
 // Puts the program on the cgroup, in one step in place of an earlier one of Wherry's if there is one;
 // programs of others stay. An empty fd (< 0) takes Wherry's program away.
 void attach_device_program(int dir_fd, int program_fd);

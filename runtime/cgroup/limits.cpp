@@ -290,6 +290,53 @@ void perform(int dir, const Write& write) {
       .remedy(remedy_of(written.error()));
 }
 
+// Files of which a line is read and written at a time, and what a line is when it is not shown.
+struct KeyedFile {
+  std::string_view name;
+  std::string_view unset;
+};
+constexpr KeyedFile kKeyedFiles[] = {
+    {"io.max", " rbps=max wbps=max riops=max wiops=max"}, {"io.weight", " default"}, {"io.bfq.weight", " default"},
+    {"rdma.max", " hca_handle=max hca_object=max"},       {"misc.max", " max"},
+};
+
+struct OldValue {
+  std::string file;
+  std::string value;  // in the form in which the file takes it back; empty: it does not
+};
+
+std::string keyed_value(std::string_view text, const Write& write, std::string_view unset) {
+  std::string_view words = write.value;
+  const std::string_view first = next_word(words);
+  const std::string_view key = parse_number(first) ? "default" : first;  // io.bfq.weight takes a bare number for it
+  while (!text.empty()) {
+    const std::string_view line = next_line(text);
+    std::string_view rest = line;
+    if (next_word(rest) == key) return std::string(line);
+  }
+  return std::string(key).append(unset);
+}
+
+OldValue old_value(int dir, const Write& write) {
+  OldValue old{write.file, {}};
+  if (old.file.starts_with("cgroup.") && !old.file.starts_with("cgroup.max.")) return old;  // commands, not values
+  auto text = read_file(dir, old.file.c_str());
+  if (!text && !write.other_file.empty()) {
+    old.file = write.other_file;
+    text = read_file(dir, old.file.c_str());
+  }
+  if (!text) return old;
+  const auto keyed = std::find_if(std::begin(kKeyedFiles), std::end(kKeyedFiles),
+                                  [&](const KeyedFile& file) { return file.name == old.file; });
+  if (keyed != std::end(kKeyedFiles)) {
+    old.value = keyed_value(text.value(), write, keyed->unset);
+  } else {
+    std::string_view rest = text.value();
+    old.value = std::string(next_line(rest)) + "\n";
+  }
+  return old;
+}
+
 // config-linux.md memory.checkBeforeUpdate: the kernel itself would reclaim, then kill.
 void refuse_below_usage(int dir, const plan::Limits& limits) {
   if (!limits.check_before_update || limits.memory_max.value_or(plan::kNoLimit) < 0) return;
@@ -331,6 +378,22 @@ void enable_controllers(int dir_fd, const std::string& mount, const std::string&
 void apply(int dir_fd, const plan::Limits& limits) {
   refuse_below_usage(dir_fd, limits);
   for (const Write& write : writes_of(limits, old_quota_of(dir_fd, limits))) perform(dir_fd, write);
+}
+
+void update(int dir_fd, const plan::Limits& limits) {
+  refuse_below_usage(dir_fd, limits);
+  std::vector<OldValue> done;
+  try {
+    for (const Write& write : writes_of(limits, old_quota_of(dir_fd, limits))) {
+      OldValue old = old_value(dir_fd, write);
+      perform(dir_fd, write);
+      done.push_back(std::move(old));
+    }
+  } catch (const Error&) {
+    for (auto old = done.rbegin(); old != done.rend(); ++old)
+      if (!old->value.empty()) (void)write_file(dir_fd, old->file.c_str(), old->value);  // the first error is the news
+    throw;
+  }
 }
 
 }  // namespace wherry::cgroup

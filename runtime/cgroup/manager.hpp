@@ -35,10 +35,14 @@ class Manager {
   [[nodiscard]] virtual os::Fd create(const plan::Limits& limits, const std::vector<plan::DeviceRule>& devices,
                                       pid_t first) = 0;
 
-  // Puts the limits in force: before the program runs, and again for `update`. Absent ones are left as they are.
+  // Puts the limits in force before the program runs. Absent ones are left as they are.
   virtual void set_limits(int dir_fd, const plan::Limits& limits) = 0;
 
-  // The same for the device rules, whose program the caller has loaded (devices.hpp; empty: everything is allowed).
+  // The same for a container that was made before: all of them, or (when it throws) none.
+  virtual void update_limits(int dir_fd, const plan::Limits& limits) = 0;
+
+  // Puts the device rules in force, or others in their place, whose program the caller has loaded (devices.hpp; empty:
+  // everything is allowed).
   virtual void set_devices(int dir_fd, const std::vector<plan::DeviceRule>& devices, int program_fd) = 0;
 
   // Undoes create(), whoever called it; gone already is success. Waits for processes that are about to end and does

@@ -131,9 +131,10 @@ std::optional<CpuStats> read_cpu(int dir) {
 }
 
 std::optional<PidsStats> read_pids(int dir) {
-  const auto current = read_number(dir, "pids.current");
-  if (!current) return std::nullopt;
-  return PidsStats{*current, read_number(dir, "pids.max")};
+  if (const auto current = read_number(dir, "pids.current")) return PidsStats{*current, read_number(dir, "pids.max")};
+  const Text processes = read_if_there(dir, "cgroup.procs");
+  if (!processes) return std::nullopt;
+  return PidsStats{static_cast<std::uint64_t>(std::count(processes->begin(), processes->end(), '\n')), std::nullopt};
 }
 
 struct IoField {
@@ -191,7 +192,9 @@ std::vector<HugetlbStats> read_hugetlb(int dir) {
   for (const std::string& size : page_sizes(dir)) {
     const std::string prefix = "hugetlb." + size;
     const auto usage = read_number(dir, (prefix + ".current").c_str());
-    if (usage) list.push_back({size, *usage, read_counter(dir, (prefix + ".events").c_str(), "max")});
+    if (usage)
+      list.push_back({size, *usage, read_number(dir, (prefix + ".rsvd.current").c_str()),
+                      read_counter(dir, (prefix + ".events").c_str(), "max")});
   }
   return list;
 }
@@ -216,6 +219,8 @@ Stats read_stats(int dir_fd) {
   return {read_memory(dir_fd), read_cpu(dir_fd),     read_pids(dir_fd),
           read_io(dir_fd),     read_hugetlb(dir_fd), read_rdma(dir_fd)};
 }
+
+std::optional<std::uint64_t> read_limit(int dir_fd, const char* file) { return read_number(dir_fd, file); }
 
 std::uint64_t read_counter(int dir_fd, const char* file, const char* key) {
   for (const auto& [name, value] : read_counters(dir_fd, file)) {

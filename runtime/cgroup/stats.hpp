@@ -39,7 +39,7 @@ struct CpuStats {
 };
 
 struct PidsStats {
-  std::uint64_t current = 0;
+  std::uint64_t current = 0;         // without the controller: the processes of the cgroup itself
   std::optional<std::uint64_t> max;  // absent: "max"
 };
 
@@ -54,7 +54,8 @@ struct IoStats {
 
 struct HugetlbStats {
   std::string page_size;
-  std::uint64_t usage = 0;  // bytes
+  std::uint64_t usage = 0;                // bytes in use
+  std::optional<std::uint64_t> reserved;  // bytes in use or promised by mmap(2): hugetlb.SIZE.rsvd.current
   std::uint64_t max_events = 0;
 };
 
@@ -75,6 +76,9 @@ struct Stats {
 // dir_fd: a directory fd of the cgroup, not owned. Throws Error when a file cannot be read or is not what it
 // should be.
 [[nodiscard]] Stats read_stats(int dir_fd);
+
+// The number in a file that has one; none for "max", and when the file is not there.
+[[nodiscard]] std::optional<std::uint64_t> read_limit(int dir_fd, const char* file);
 
 // The value of `key` in a flat keyed file ("oom_kill 3"), 0 if the file or the key is not there.
 [[nodiscard]] std::uint64_t read_counter(int dir_fd, const char* file, const char* key);

@@ -17,6 +17,8 @@ constexpr Command kCommands[] = {
     {"state", "print the state of a container", state_command},
     {"list", "list containers", list_command},
     {"ps", "list the processes of a container", ps_command},
+    {"update", "change the limits of a container", update_command},
+    {"events", "print what a container uses, as it goes on", events_command},
     {"pause", "freeze a container", pause_command},
     {"resume", "thaw a container", resume_command},
     {"spec", "write a default config.json", spec_command},
@@ -24,8 +26,6 @@ constexpr Command kCommands[] = {
     {"features", "print what this runtime supports", features_command},
     {"doctor", "tell what this host can do for containers", doctor_command},
     {"help", "print this text, or that of a command", help_command},
-    {"update", "", update_command},
-    {"events", "", events_command},
     {"checkpoint", "", checkpoint_command},
     {"restore", "", restore_command},
 };

@@ -12,8 +12,6 @@ namespace {
 }  // namespace
 
 int checkpoint_command(const Invocation&) { refuse("checkpoint"); }
-int events_command(const Invocation&) { refuse("events"); }
 int restore_command(const Invocation&) { refuse("restore"); }
-int update_command(const Invocation&) { refuse("update"); }
 
 }  // namespace wherry::cli

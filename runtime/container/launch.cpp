@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cgroup/devices.hpp"
+#include "cgroup/stats.hpp"
 #include "container/host_hooks.hpp"
 #include "container/id_maps.hpp"
 #include "os/files.hpp"
@@ -23,6 +24,14 @@ constexpr std::size_t kPageSize = 4096;
 std::size_t status_size(std::size_t step_count) {
   const std::size_t used = sizeof(plan::StatusPage) + step_count * sizeof(plan::StepRecord);
   return (used + kPageSize - 1) / kPageSize * kPageSize;
+}
+
+// "1 MiB", "300 KiB": in the largest unit that it is a multiple of.
+std::string readable_size(std::uint64_t bytes) {
+  constexpr const char* kUnits[] = {" bytes", " KiB", " MiB", " GiB", " TiB"};
+  std::size_t unit = 0;
+  for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < std::size(kUnits); ++unit) bytes /= 1024;
+  return std::to_string(bytes) + kUnits[unit];
 }
 
 template <class Wanted>
@@ -75,9 +84,10 @@ void Launch::start_early() {
   started_early_ = true;
 }
 
-void Launch::resume(os::Fd channel, pid_t pid) {
+void Launch::resume(os::Fd channel, pid_t pid, int cgroup_dir) {
   channel_ = std::move(channel);
   pid_ = pid;
+  cgroup_dir_ = cgroup_dir;
   Message message;
   int fds[plan::kMaxSlots];
   auto received = os::receive_message(channel_.get(), &message, sizeof message, fds, plan::kMaxSlots);
@@ -168,12 +178,15 @@ void Launch::execute(const plan::CreateCgroup& step) {
   const auto* filter = find_step<plan::AttachDeviceFilter>(plan_);
   cgroup_ = manager_->create(limits != nullptr ? *limits->limits : kNoLimits,
                              filter != nullptr ? filter->rules : kNoRules, init_.pid);
+  cgroup_dir_ = cgroup_.get();
   auto copy = os::duplicate(cgroup_.get());
   if (!copy) throw Error("open the cgroup " + step.path).because(copy.error());
   bind(plan::slot::kCgroup, std::move(*copy));
 }
 
 void Launch::execute(const plan::SetLimits& step) { manager_->set_limits(cgroup_.get(), *step.limits); }
+
+void Launch::execute(const plan::DelegateCgroup& step) { cgroup::delegate(cgroup_.get(), step.uid, step.gid); }
 
 void Launch::execute(const plan::AttachDeviceFilter& step) {
   if (!device_program_) device_program_ = cgroup::load_device_program(step.rules);
@@ -317,7 +330,25 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
 void Launch::fail(const plan::Failure& failure) {
   failed_in_hook_ = failure.step < plan_.steps.size() &&
                     std::holds_alternative<plan::RunHook<plan::Owned>>(plan_.steps[failure.step].step);
+  if (failure.error == ENOMEM && failure.step < plan_.steps.size() && ran_out_of_memory())
+    fail_for_memory("ENOMEM at: " + plan::phrase(plan_.steps[failure.step].step));
   throw plan::diagnose(plan_, failure, document_);
+}
+
+// memory.events: how often a limit was met that could not be kept, and how often a process was killed for it.
+bool Launch::ran_out_of_memory() const {
+  return cgroup_dir_ >= 0 && (cgroup::read_counter(cgroup_dir_, "memory.events", "oom") > 0 ||
+                              cgroup::read_counter(cgroup_dir_, "memory.events", "oom_kill") > 0);
+}
+
+void Launch::fail_for_memory(const std::string& what) const {
+  const auto limit = cgroup::read_limit(cgroup_dir_, "memory.max");
+  const auto* limits = find_step<plan::SetLimits>(plan_);
+  Error error((limit ? "memory limit " + readable_size(*limit) : std::string("the memory limit of a parent cgroup")) +
+              " is too small");
+  const bool own = limit && limits != nullptr && (*limits->limits).memory_max;
+  if (own) (void)std::move(error).in(document_, "/linux/resources/memory/limit");  // in place
+  throw std::move(error).detail(what).remedy("raise it");
 }
 
 // The channel has ended: either Exec closed it, or whoever held it died.
@@ -329,6 +360,7 @@ void Launch::check_that_program_runs() {
       step < plan_.steps.size() && std::holds_alternative<plan::Exec<plan::Owned>>(plan_.steps[step].step);
   if (!executed) {
     const std::string where = step < plan_.steps.size() ? plan::phrase(plan_.steps[step].step) : "set up";
+    if (ran_out_of_memory()) fail_for_memory("the kernel killed the container's init at: " + where);
     throw Error("set up the container")
         .detail("its init was killed at: " + where)
         .remedy("see the kernel log; a memory limit may be too small");

@@ -36,8 +36,9 @@ class Launch {
   void load(InitProgram init, const std::vector<unsigned char>& encoded_plan, bool trace);
   // Lets pid 1 pass AwaitStart without waiting: to be called when pid 1 is known, before play() has returned.
   void start_early();
-  // Takes over a container that waits: `channel` is connected to its start.sock.
-  void resume(os::Fd channel, pid_t pid);
+  // Takes over a container that waits: `channel` is connected to its start.sock. `cgroup_dir`, or -1, must outlive
+  // this.
+  void resume(os::Fd channel, pid_t pid, int cgroup_dir);
 
   // Called once, as soon as pid 1 is known.
   void on_pid1(std::function<void()> callback) { on_pid1_ = std::move(callback); }
@@ -71,6 +72,7 @@ class Launch {
   void execute_timed(uint32_t index);
   void execute(const plan::CreateCgroup& step);
   void execute(const plan::SetLimits& step);
+  void execute(const plan::DelegateCgroup& step);
   void execute(const plan::AttachDeviceFilter& step);
   void execute(const plan::MapIds& step);
   void execute(const plan::ProvideHookState& step);
@@ -90,6 +92,8 @@ class Launch {
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
   void check_that_program_runs();
+  [[nodiscard]] bool ran_out_of_memory() const;
+  [[noreturn]] void fail_for_memory(const std::string& what) const;
   Reached finish();
 
   const plan::Plan& plan_;
@@ -104,6 +108,7 @@ class Launch {
   pid_t pid_ = 0;
   os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_, listener_;
   std::unique_ptr<cgroup::Manager> manager_;
+  int cgroup_dir_ = -1;  // to look at when the container's voice ends all at once
   std::map<plan::Slot, os::Fd> outgoing_;
   std::function<void()> on_pid1_;
   std::vector<uint64_t> host_durations_;

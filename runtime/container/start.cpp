@@ -47,7 +47,7 @@ Started start_program(const Settings& settings, const std::string& id, bool noti
   container::Launch launch(plan, "config.json", container::hook_state(found.record, "created"));
   auto channel = os::connect_at(found.directory.fd(), container::kStartSocket, os::kSockSeqpacket);
   if (!channel) throw Error("start container " + id).because(channel.error()).detail("its init does not answer");
-  launch.resume(std::move(*channel), found.record.pid);
+  launch.resume(std::move(*channel), found.record.pid, found.cgroup.get());
   found.directory.unlink(container::kStartSocket);
   try {
     (void)launch.play();

@@ -154,7 +154,11 @@ void StateDirectory::remove() const {
     if (!removed && removed.error() != ENOENT) throw Error("remove " + path(name)).because(removed.error());
   }
   for (const char* name : {kStartSocket, kPlanFile, kConfigFile, "state.json.tmp", kStateFile}) unlink(name);
-  const auto removed = os::unlinkat(os::kAtFdcwd, path().c_str(), kRemoveDirectory);
+  auto removed = os::unlinkat(os::kAtFdcwd, path().c_str(), kRemoveDirectory);
+  if (!removed && removed.error() == ENOTEMPTY) {
+    for (const char* name : {kMemoryFile, "memory.tmp"}) unlink(name);  // few containers are ever updated
+    removed = os::unlinkat(os::kAtFdcwd, path().c_str(), kRemoveDirectory);
+  }
   if (!removed && removed.error() != ENOENT) throw Error("remove " + path()).because(removed.error());
 }
 

@@ -3,6 +3,7 @@
 //   state.json    oci::Record; written before the first side effect, replaced by rename
 //   config.json   a copy: the bundle's may change after create (runtime.md "Operations", create)
 //   plan.bin      plan::encode
+//   memory        memory.limit and memory.swap as asked for by the last update of one of them
 //   start.sock    pid 1 listens here while the container is created
 //   notify/       if the caller has a $NOTIFY_SOCKET: the container's own /run/notify (container/notify.hpp)
 // A missing start.sock means that start has been called.
@@ -20,6 +21,7 @@ namespace wherry::container {
 inline constexpr const char* kStateFile = "state.json";
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kPlanFile = "plan.bin";
+inline constexpr const char* kMemoryFile = "memory";
 inline constexpr const char* kStartSocket = "start.sock";
 inline constexpr const char* kNotifyDirectory = "notify";
 inline constexpr const char* kNewNotifySocket = "notify.sock.new";  // until it is complete

@@ -2,6 +2,8 @@
 // The cgroup, and the way from the host's namespaces into the container's.
 #include <linux/sched.h>
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "oci/validate.hpp"
@@ -119,6 +121,36 @@ void spawn_pid1(Composer& out) {
            "/linux/namespaces");
 }
 
+bool mounts_cgroup_writable(const oci::Spec& spec) {
+  return std::any_of(spec.mounts.begin(), spec.mounts.end(), [](const oci::Mount& mount) {
+    const auto& options = mount.options;
+    return mount.source == "cgroup" && mount.destination == "/sys/fs/cgroup" &&
+           std::find(options.begin(), options.end(), "ro") == options.end();
+  });
+}
+
+std::optional<uint32_t> host_id(const std::vector<oci::IdMapping>& maps, uint32_t id) {
+  for (const oci::IdMapping& map : maps)
+    if (id >= map.container_id && id - map.container_id < map.size) return map.host_id + (id - map.container_id);
+  return std::nullopt;
+}
+
+// config-linux.md "Cgroup ownership": with a cgroup namespace of its own and a writable mount, and not otherwise.
+// An unprivileged caller can give to nobody, and what it makes belongs to the container's root already.
+void compile_delegation(Composer& out) {
+  if (!out.facts.privileged || !out.is_new(NamespaceType::kCgroup) || !mounts_cgroup_writable(out.spec)) return;
+  const oci::User& user = out.spec.process->user;
+  if (!out.has(NamespaceType::kUser)) {
+    if (user.uid != 0) out.beside(DelegateCgroup{user.uid}, "/process/user/uid");
+    return;
+  }
+  // None in a user namespace that is joined, whose map is not known here.
+  const auto uid = host_id(out.spec.linux.uid_mappings, user.uid), gid = host_id(out.spec.linux.gid_mappings, user.gid);
+  // capabilities(7): what init may do in the user namespace counts for a file only if both its ids are mapped there;
+  // the clone into the cgroup, and that of exec, must be allowed to write to cgroup.procs.
+  if (uid.value_or(0) != 0 && gid) out.beside(DelegateCgroup{*uid, *gid}, "/process/user/uid");
+}
+
 void compile_cgroup(Composer& out) {
   if (out.facts.cgroup_manager == CgroupManager::kDisabled) return;
   out.beside(CreateCgroup{out.facts.cgroup_mount, out.facts.cgroup_path}, "/linux/cgroupsPath");
@@ -126,6 +158,7 @@ void compile_cgroup(Composer& out) {
     Limits limits = compile_limits(*out.spec.linux.resources);
     if (!(limits == Limits{})) out.beside(SetLimits{std::move(limits)}, "/linux/resources");
   }
+  compile_delegation(out);
 }
 
 }  // namespace

@@ -36,25 +36,27 @@ std::optional<int64_t> size_limit(std::string_view property, std::optional<int64
 }
 
 // memory.swap counts memory and swap together, memory.swap.max swap alone.
-std::optional<int64_t> swap_limit(std::optional<int64_t> memory, std::optional<int64_t> both) {
+std::optional<int64_t> swap_limit(const AskedMemory& asked) {
   constexpr std::string_view kProperty = "memory/swap";
   // Unlimited memory without a word on swap: cgroup v1 left both unlimited.
-  if (!both) return memory == kNoLimit ? memory : std::nullopt;
-  if (*both == kNoLimit) return both;
-  if (!memory || *memory == kNoLimit)
-    refuse_value(kProperty, std::to_string(*both), "needs memory.limit: cgroup v2 limits swap alone");
-  if (*both < *memory) refuse_value(kProperty, std::to_string(*both), "must not be below memory.limit");
-  return *both - *memory;
+  if (asked.swap == 0) return asked.limit == kNoLimit ? std::optional(kNoLimit) : std::nullopt;
+  if (asked.swap == kNoLimit) return kNoLimit;
+  if (asked.limit <= 0)
+    refuse_value(kProperty, std::to_string(asked.swap), "needs memory.limit: cgroup v2 limits swap alone");
+  if (asked.swap < asked.limit) refuse_value(kProperty, std::to_string(asked.swap), "must not be below memory.limit");
+  return asked.swap - asked.limit;
 }
 
-void compile_memory(const oci::MemoryResources& memory, Limits& limits) {
+void compile_memory(const oci::MemoryResources& memory, const AskedMemory& asked, Limits& limits) {
   if (memory.swappiness) refuse_v1("memory/swappiness");
+  if (memory.kernel.value_or(0) > 0) refuse_v1("memory/kernel");
+  if (memory.kernel_tcp.value_or(0) > 0) refuse_v1("memory/kernelTCP");
   if (memory.disable_oom_killer.value_or(false)) refuse_v1("memory/disableOOMKiller");
   // cgroup v2 is always hierarchical.
   if (!memory.use_hierarchy.value_or(true)) refuse_v1("memory/useHierarchy");
   limits.memory_max = size_limit("memory/limit", memory.limit);
   limits.memory_low = size_limit("memory/reservation", memory.reservation);
-  limits.memory_swap_max = swap_limit(limits.memory_max, size_limit("memory/swap", memory.swap));
+  if (limits.memory_max || size_limit("memory/swap", memory.swap)) limits.memory_swap_max = swap_limit(asked);
   limits.check_before_update = memory.check_before_update.value_or(false);
 }
 
@@ -155,6 +157,10 @@ void compile_hugetlb(const std::vector<oci::HugepageLimit>& list, Limits& limits
     limits.hugetlb.push_back({list[i].page_size, list[i].limit});
   }
 }
+
+// Any negative number is "no limit". The kernel starts no process in a cgroup whose pids.max is 0, so there would be no
+// container; with 1 there is one, and it starts no other. systemd and runc read it so, too.
+int64_t pids_limit(int64_t limit) { return limit == 0 ? 1 : std::max(limit, kNoLimit); }
 
 void compile_network(const oci::NetworkResources& network) {
   if (network.class_id.value_or(0) != 0) refuse_v1("network/classID");
@@ -265,12 +271,21 @@ uint64_t cpu_weight_of_shares(uint64_t shares) {
   return static_cast<uint64_t>(std::ceil(std::pow(10.0, (l * l + 125 * l) / 612.0 - 7.0 / 34.0)));
 }
 
-Limits compile_limits(const oci::Resources& resources) {
+AskedMemory asked_memory(const oci::Resources& resources, const AskedMemory& old) {
+  if (!resources.memory) return old;
+  const int64_t limit = resources.memory->limit.value_or(0);
+  const int64_t swap = resources.memory->swap.value_or(0);
+  // Memory without a limit leaves swap without one, unless it is given as well.
+  return {limit != 0 ? limit : old.limit, swap != 0 || limit == kNoLimit ? swap : old.swap};
+}
+
+Limits compile_limits(const oci::Resources& resources) { return compile_update(resources, {}); }
+
+Limits compile_update(const oci::Resources& resources, const AskedMemory& old) {
   Limits limits;
-  if (resources.memory) compile_memory(*resources.memory, limits);
+  if (resources.memory) compile_memory(*resources.memory, asked_memory(resources, old), limits);
   if (resources.cpu) compile_cpu(*resources.cpu, limits);
-  if (resources.pids && resources.pids->limit)
-    limits.pids_max = std::max(*resources.pids->limit, kNoLimit);  // any negative number is "no limit"
+  if (resources.pids && resources.pids->limit) limits.pids_max = pids_limit(*resources.pids->limit);
   if (resources.block_io) compile_block_io(*resources.block_io, limits);
   compile_hugetlb(resources.hugepage_limits, limits);
   if (resources.network) compile_network(*resources.network);

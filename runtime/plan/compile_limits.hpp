@@ -12,10 +12,23 @@ namespace wherry::plan {
 
 // config-linux.md "Control groups". -1 stays "no limit", 0 of memory, CPU and block I/O means "not set"
 // (engines always send some), pids.limit 0 is a real limit. Throws Error, with a pointer below
-// /linux/resources, for a value that cannot be right and for a property of cgroup v1 that v2 has no
-// counterpart for; memory.kernel and memory.kernelTCP are ignored, since config-linux.md itself says NOT
-// RECOMMENDED.
+// /linux/resources, for a value that cannot be right and for a property of cgroup v1 that restricts and has no
+// counterpart in v2.
 [[nodiscard]] Limits compile_limits(const oci::Resources& resources);
+
+// memory.limit and memory.swap as they were asked for, 0 for "not set". memory.swap counts both together, cgroup v2
+// swap alone: who updates one of them needs the other.
+struct AskedMemory {
+  std::int64_t limit = 0;
+  std::int64_t swap = 0;
+  bool operator==(const AskedMemory&) const = default;
+};
+
+// What holds after `resources` have been asked for on top of `old`.
+[[nodiscard]] AskedMemory asked_memory(const oci::Resources& resources, const AskedMemory& old = {});
+
+// The limits of an update: what `resources` leaves unset stays, but for memory.swap.max, which follows memory.max.
+[[nodiscard]] Limits compile_update(const oci::Resources& resources, const AskedMemory& old);
 
 // linux.resources.devices in order, then what every container may use: mknod of any node, the default devices
 // of config-linux.md and terminals. An absent or empty list denies all else (GHSA-g54h-m393-cpwq).

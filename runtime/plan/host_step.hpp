@@ -61,6 +61,18 @@ struct SetLimits {
   WHERRY_STEP("set-limits", "linux.resources, in force before the program runs") { v("limits", s.limits); }
 };
 
+// config-linux.md "Cgroup ownership".
+struct DelegateCgroup {
+  static constexpr uint32_t kKeep = ~0U;
+  uint32_t uid = 0;      // on the host
+  uint32_t gid = kKeep;  // the same; it gets no rights by it
+  bool operator==(const DelegateCgroup&) const = default;
+  WHERRY_STEP("delegate-cgroup", "the container may divide its cgroup, and lift none of its limits") {
+    v("uid", s.uid);
+    v("gid", s.gid);
+  }
+};
+
 struct AttachDeviceFilter {
   std::vector<DeviceRule> rules;
   bool operator==(const AttachDeviceFilter&) const = default;

@@ -104,7 +104,7 @@ struct Limits {
   std::optional<std::int64_t> memory_low;       // bytes, or kNoLimit (all of it is protected)
   std::optional<std::int64_t> memory_swap_max;  // bytes of swap alone, or kNoLimit; 0 forbids swap
   bool check_before_update = false;             // refuse a memory_max below what is in use
-  std::optional<std::int64_t> pids_max;         // tasks, or kNoLimit; 0 is a real limit
+  std::optional<std::int64_t> pids_max;         // tasks, or kNoLimit
   std::optional<std::uint16_t> io_weight;       // 10 to 1000: io.bfq.weight, or scaled to io.weight
   std::vector<IoDeviceWeight> io_device_weights;
   std::vector<IoThrottle> io_throttles;

@@ -27,8 +27,8 @@ struct StepVariant<StepList<Steps...>, Host...> {
   using type = std::variant<Steps<Owned>..., Host...>;
   static constexpr std::size_t kContainerKinds = sizeof...(Steps);
 };
-using AllSteps = StepVariant<ContainerSteps, CreateCgroup, SetLimits, AttachDeviceFilter, MapIds, ProvideHookState,
-                             HandOverListener>;
+using AllSteps = StepVariant<ContainerSteps, CreateCgroup, SetLimits, DelegateCgroup, AttachDeviceFilter, MapIds,
+                             ProvideHookState, HandOverListener>;
 using Step = AllSteps::type;
 
 struct PlannedStep {

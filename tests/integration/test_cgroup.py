@@ -295,7 +295,6 @@ def test_exec_counts_for_the_limit(t):
     t.equal(c.status(), "running", "status")
 
 
-@known_differences({"wherry": "update is refused by this version"})
 def test_update_pids(t):
     need(t, "pids")
     c = limited(t, {"pids": {"limit": 20}})

@@ -233,6 +233,76 @@ TEST_CASE("checkBeforeUpdate refuses a limit below what is in use", "[cgroup]") 
   CHECK_NOTHROW(cgroup::apply(group.fd(), limits));
 }
 
+TEST_CASE("an update that fails takes back what it has written", "[cgroup]") {
+  const FakeCgroup group;
+  group.put("cpu.max", "20000 50000\n");
+  group.put("cpuset.cpus", "\n");
+  group.put("pids.max", "max\n");
+  group.put("io.max", "8:0 rbps=1 wbps=max riops=max wiops=max\n8:16 rbps=2 wbps=max riops=max wiops=max\n");
+  group.put("io.bfq.weight", "default 100\n8:16 300\n");
+  group.put("rdma.max", "mlx4_0 hca_handle=2 hca_object=2000\n");
+  plan::Limits limits;
+  limits.cpu_quota = 30000;
+  limits.cpuset_cpus = "0";
+  limits.pids_max = 5;
+  limits.io_weight = 500;
+  limits.io_throttles = {{8, 0, 9, {}, {}, {}}};
+  limits.rdma = {{"mlx4_0", 1, {}}};
+  limits.unified = {{"no.such", "1"}};
+  CHECK(message_of([&] { cgroup::update(group.fd(), limits); }).find("no.such") != std::string::npos);
+  // Plain files keep what a shorter write leaves behind it; the kernel's do not.
+  CHECK(group.get("cpu.max").starts_with("20000 50000\n"));
+  CHECK(group.get("cpuset.cpus").starts_with("\n"));
+  CHECK(group.get("pids.max").starts_with("max\n"));
+  CHECK(group.get("io.max").starts_with("8:0 rbps=1 wbps=max riops=max wiops=max"));
+  CHECK(group.get("io.bfq.weight").starts_with("default 100"));
+  CHECK(group.get("rdma.max").starts_with("mlx4_0 hca_handle=2 hca_object=2000"));
+}
+
+TEST_CASE("what was not set is unset again when an update fails", "[cgroup]") {
+  const FakeCgroup group;
+  for (const char* file : {"io.max", "io.weight", "rdma.max"}) group.put(file);
+  plan::Limits limits;
+  limits.io_device_weights = {{8, 0, 500}};
+  limits.io_throttles = {{8, 0, 9, {}, {}, {}}};
+  limits.rdma = {{"mlx4_0", 1, {}}};
+  limits.unified = {{"no.such", "1"}};
+  CHECK_THROWS_AS(cgroup::update(group.fd(), limits), Error);
+  CHECK(group.get("io.max") == "8:0 rbps=max wbps=max riops=max wiops=max");
+  CHECK(group.get("io.weight") == "8:0 default");
+  CHECK(group.get("rdma.max") == "mlx4_0 hca_handle=max hca_object=max");
+}
+
+TEST_CASE("all controllers are handed down to a new parent", "[cgroup]") {
+  const FakeCgroup mount;
+  mount.put("cgroup.controllers", "cpu memory pids\n");
+  mount.put("cgroup.subtree_control", "memory\n");
+  mount.put("a/cgroup.controllers", "cpu memory\n");
+  mount.put("a/cgroup.subtree_control", "");
+  mount.put("a/b/memory.current", "0\n");
+  const auto created = [&](unsigned existing) {
+    cgroup::Created result;
+    auto leaf = os::openat(mount.fd(), "a/b", os::kRdOnly | os::kDirectory);
+    REQUIRE(leaf);
+    result.dir = std::move(*leaf);
+    result.existing = existing;
+    return result;
+  };
+  cgroup::hand_down_controllers(created(1), mount.path(), "/a/b");
+  CHECK(mount.get("a/cgroup.subtree_control").empty());  // the parent was there, and counts memory
+  cgroup::hand_down_controllers(created(0), mount.path(), "/a/b");
+  CHECK(mount.get("cgroup.subtree_control").starts_with("+cpu +pids"));
+  CHECK(mount.get("a/cgroup.subtree_control") == "+cpu +memory");
+  mount.put("a/cgroup.subtree_control", "");
+  std::filesystem::remove(mount / "a/b/memory.current");
+  cgroup::hand_down_controllers(created(1), mount.path(), "/a/b");
+  CHECK(mount.get("a/cgroup.subtree_control") == "+cpu +memory");
+  mount.put("cgroup.controllers", "hugetlb\n");  // a hybrid host: memory is not to be had
+  mount.put("a/cgroup.subtree_control", "");
+  cgroup::hand_down_controllers(created(1), mount.path(), "/a/b");
+  CHECK(mount.get("a/cgroup.subtree_control").empty());
+}
+
 TEST_CASE("controllers are enabled on the way where they are missing", "[cgroup]") {
   const FakeCgroup mount;
   mount.put("cgroup.controllers", "cpu memory pids\n");

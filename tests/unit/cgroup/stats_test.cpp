@@ -15,6 +15,8 @@ TEST_CASE("controllers that are not enabled have no numbers", "[cgroup]") {
   CHECK_FALSE(stats.memory);
   CHECK_FALSE(stats.cpu);
   CHECK_FALSE(stats.pids);
+  group.put("cgroup.procs", "7\n9\n");
+  CHECK(read_stats(group.fd()).pids.value().current == 2);
   CHECK_FALSE(stats.io);
   CHECK(stats.hugetlb.empty());
   CHECK(stats.rdma.empty());
@@ -71,6 +73,8 @@ TEST_CASE("io, hugetlb and rdma are read by device and size", "[cgroup]") {
   CHECK(stats.hugetlb[0].page_size == "1GB");
   CHECK(stats.hugetlb[1].usage == 2097152);
   CHECK(stats.hugetlb[1].max_events == 7);
+  CHECK(stats.hugetlb[1].reserved == 1U);
+  CHECK_FALSE(stats.hugetlb[0].reserved);
   REQUIRE(stats.rdma.size() == 2);
   CHECK(stats.rdma[0].hca_objects == 2000U);
   CHECK_FALSE(stats.rdma[1].hca_objects);

@@ -5,6 +5,7 @@ unit_sources(
   log_test.cpp
   output_test.cpp
   process_table_test.cpp
+  quantities_test.cpp
   signals_test.cpp
   terminal_test.cpp
   words_test.cpp)

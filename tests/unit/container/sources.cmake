@@ -4,6 +4,7 @@ unit_sources(
   id_maps_test.cpp
   identity_test.cpp
   notify_test.cpp
+  stats_json_test.cpp
   status_test.cpp
   store_test.cpp
   users_test.cpp)

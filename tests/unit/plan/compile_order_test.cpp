@@ -58,7 +58,8 @@ bool is_host_verb(const Step& step) { return step.index() >= AllSteps::kContaine
 // Done by the host while init goes on: nothing of it may be needed before an AwaitSlot or a sync point.
 bool may_be_beside(const Step& step) {
   return std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<SetLimits>(step) ||
-         std::holds_alternative<AttachDeviceFilter>(step) || std::holds_alternative<HandOverListener>(step);
+         std::holds_alternative<DelegateCgroup>(step) || std::holds_alternative<AttachDeviceFilter>(step) ||
+         std::holds_alternative<HandOverListener>(step);
 }
 
 void check_lanes(const Score& score) {
@@ -88,6 +89,8 @@ void check_cgroup(const Score& score) {
   require_before(created, score.all<SetLimits>(), "limits of a cgroup that exists");
   require_before(created, awaited, "awaited after the host has begun");
   require_before(score.all<SetLimits>(), awaited, "limits are in force before anything runs");
+  require_before(created, score.all<DelegateCgroup>(), "a cgroup that exists is given away");
+  require_before(score.all<DelegateCgroup>(), awaited, "it belongs to its user before anything runs");
   require_before(awaited, {score.only<SpawnPid1<Owned>>()}, "the clone goes into the cgroup");
   require_before(created, score.all<AttachDeviceFilter>(), "the filter of a cgroup that exists");
   require_before(score.all<AttachDeviceFilter>(), score.all<AwaitStart<Owned>>(),
@@ -378,6 +381,42 @@ TEST_CASE("order: --no-pivot, no cgroup manager, no keyring", "[plan]") {
   CHECK(score.all<CreateCgroup>().empty());
   CHECK(score.all<AttachDeviceFilter>().empty());
   CHECK(score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>()).cgroup == slot::kNone);
+}
+
+TEST_CASE("the cgroup is given to the container's user by the rules of config-linux.md", "[plan]") {
+  oci::Spec spec = test::bundle_specs().front().spec;
+  const Facts facts = test::root_facts();
+  const auto owners = [&](const Facts& host) {
+    const Score score{compile(spec, host)};
+    std::vector<uint32_t> uids;
+    for (const std::size_t index : score.all<DelegateCgroup>()) uids.push_back(score.at<DelegateCgroup>(index).uid);
+    return uids;
+  };
+  std::erase_if(spec.mounts, [](const oci::Mount& mount) { return mount.destination == "/sys/fs/cgroup"; });
+  spec.process->user.uid = 1000;
+  CHECK(owners(facts).empty());
+  oci::Mount mount;
+  mount.destination = "/sys/fs/cgroup";
+  mount.type = mount.source = "cgroup";
+  mount.options = {"nosuid", "ro"};
+  spec.mounts.push_back(mount);
+  CHECK(owners(facts).empty());
+  spec.mounts.back().options = {"nosuid"};
+  CHECK(owners(facts) == std::vector<uint32_t>{1000});
+  spec.process->user.uid = 0;
+  CHECK(owners(facts).empty());
+  spec.linux.namespaces.push_back({NamespaceType::kUser, ""});
+  spec.linux.uid_mappings = {{0, 100000, 10}, {1000, 300000, 10}};
+  spec.linux.gid_mappings = spec.linux.uid_mappings;
+  CHECK(owners(facts) == std::vector<uint32_t>{100000});
+  spec.process->user.uid = 1003;
+  CHECK(owners(facts) == std::vector<uint32_t>{300003});
+  Facts rootless = facts;
+  rootless.privileged = false;
+  CHECK(owners(rootless).empty());
+  std::erase_if(spec.linux.namespaces,
+                [](const oci::Namespace& entry) { return entry.type == NamespaceType::kCgroup; });
+  CHECK(owners(facts).empty());
 }
 
 TEST_CASE("order: without a mount namespace nothing is mounted", "[plan]") {

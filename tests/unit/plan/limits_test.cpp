@@ -77,8 +77,8 @@ TEST_CASE("what engines always send sets nothing", "[plan]") {
   const Limits limits = compiled([](oci::Resources& r) {
     r.memory.emplace();
     r.memory->limit = r.memory->swap = r.memory->reservation = 0;
-    r.memory->kernel = 5;
-    r.memory->kernel_tcp = 5;
+    r.memory->kernel = 0;
+    r.memory->kernel_tcp = -1;
     r.memory->disable_oom_killer = false;
     r.memory->use_hierarchy = true;
     r.cpu.emplace();
@@ -121,12 +121,40 @@ TEST_CASE("memory and swap are taken apart", "[plan]") {
   CHECK_THROWS_AS(memory(-2, {}), Error);
 }
 
+TEST_CASE("an update of memory or of swap knows the other", "[plan]") {
+  const auto memory = [](std::optional<std::int64_t> limit, std::optional<std::int64_t> swap) {
+    oci::Resources resources;
+    resources.memory.emplace();
+    resources.memory->limit = limit;
+    resources.memory->swap = swap;
+    return resources;
+  };
+  const plan::AskedMemory old{100, 300};
+  CHECK(plan::compile_update(memory(120, {}), old).memory_swap_max == 180);
+  CHECK(plan::compile_update(memory(120, 0), old).memory_swap_max == 180);
+  CHECK(plan::compile_update(memory({}, 400), old).memory_swap_max == 300);
+  CHECK_FALSE(plan::compile_update(memory({}, 400), old).memory_max);
+  CHECK(plan::compile_update(memory(200, 400), old).memory_swap_max == 200);
+  CHECK(plan::compile_update(memory(-1, {}), old).memory_swap_max == plan::kNoLimit);
+  CHECK(plan::compile_update(memory({}, -1), old).memory_swap_max == plan::kNoLimit);
+  CHECK_FALSE(plan::compile_update(memory({}, {}), old).memory_swap_max);
+  CHECK_FALSE(plan::compile_update({}, old).memory_swap_max);
+  CHECK_FALSE(plan::compile_update(memory(120, {}), {100, 0}).memory_swap_max);
+  CHECK_THROWS_AS(plan::compile_update(memory(301, {}), old), Error);
+  CHECK_THROWS_AS(plan::compile_update(memory({}, 99), old), Error);
+  CHECK_THROWS_AS(plan::compile_update(memory({}, 99), {}), Error);
+  CHECK(plan::asked_memory(memory(120, {}), old) == plan::AskedMemory{120, 300});
+  CHECK(plan::asked_memory(memory({}, 400), old) == plan::AskedMemory{100, 400});
+  CHECK(plan::asked_memory(memory(-1, {}), old) == plan::AskedMemory{-1, 0});
+  CHECK(plan::asked_memory({}, old) == old);
+}
+
 TEST_CASE("-1, 0 and absent stay apart", "[plan]") {
   const auto pids = [](std::optional<std::int64_t> limit) {
     return compiled([&](oci::Resources& r) { r.pids = oci::PidsResources{limit}; }).pids_max;
   };
   CHECK_FALSE(pids({}));
-  CHECK(pids(0) == 0);
+  CHECK(pids(0) == 1);  // the container itself, and nobody else
   CHECK(pids(-1) == plan::kNoLimit);
   CHECK(pids(-5) == plan::kNoLimit);
   CHECK(pids(7) == 7);
@@ -188,6 +216,8 @@ TEST_CASE("what cgroup v2 cannot do is refused where it stands", "[plan]") {
   CHECK(memory([](auto& m) { m.swappiness = 60; }) == base + "memory/swappiness");
   CHECK(memory([](auto& m) { m.disable_oom_killer = true; }) == base + "memory/disableOOMKiller");
   CHECK(memory([](auto& m) { m.use_hierarchy = false; }) == base + "memory/useHierarchy");
+  CHECK(memory([](auto& m) { m.kernel = 1; }) == base + "memory/kernel");
+  CHECK(memory([](auto& m) { m.kernel_tcp = 1; }) == base + "memory/kernelTCP");
   CHECK(cpu([](auto& c) { c.realtime_runtime = 1; }) == base + "cpu/realtimeRuntime");
   CHECK(cpu([](auto& c) { c.realtime_period = 1; }) == base + "cpu/realtimePeriod");
   CHECK(cpu([](auto& c) { c.idle = 2; }) == base + "cpu/idle");
