@@ -39,11 +39,15 @@ void add_names(const char* buffer, long size, unsigned char wanted, std::vector<
 std::vector<std::string> entries(int dir, unsigned char wanted) {
   std::vector<std::string> names;
   const auto fresh = open_directory(dir, ".");  // with an offset of its own
-  if (!fresh) return names;
+  if (!fresh) {
+    pass_over_removed("open", fresh.error());
+    return names;
+  }
   alignas(DirectoryEntry) std::array<char, 8192> buffer;
   for (;;) {
     const long size = os::raw_syscall(__NR_getdents64, fresh.value().get(), os::address(buffer.data()),
                                       static_cast<long>(buffer.size()));
+    if (size < 0) pass_over_removed("read", static_cast<int>(-size));
     if (size <= 0) return names;
     add_names(buffer.data(), size, wanted, names);
   }
@@ -77,6 +81,10 @@ os::Status write_file(int dir, const char* name, std::string_view value) {
   const auto count = os::write(file.value().get(), value.data(), value.size());
   if (!count) return os::Status(count.error());
   return static_cast<std::size_t>(count.value()) == value.size() ? os::Status() : os::Status(EIO);
+}
+
+void pass_over_removed(const char* operation, int number) {
+  if (number != ENOENT && number != ENODEV) throw Error(std::string(operation) + " a cgroup's directory").because(number);
 }
 
 os::Result<os::Fd> open_directory(int dir, const char* name) {

@@ -21,7 +21,10 @@ namespace wherry::cgroup {
 
 [[nodiscard]] os::Result<os::Fd> open_directory(int dir, const char* name);
 
-// Names of the directories, or of the files, in `dir`; none if it is gone.
+// Returns if `number` says that the cgroup was removed meanwhile; else throws Error.
+void pass_over_removed(const char* operation, int number);
+
+// Names of the directories, or of the files, in `dir`; none if it is gone. Throws Error.
 [[nodiscard]] std::vector<std::string> children(int dir);
 [[nodiscard]] std::vector<std::string> file_names(int dir);
 
@@ -61,11 +64,11 @@ class Deadline {
 [[nodiscard]] bool wait_event(int dir, const char* key, char value, const Deadline& deadline);
 
 // enter(fd) for the cgroup and for each below it, leave(parent fd, name) for each below it, children first.
-// Holds two descriptors whatever the depth: cgroups cannot be renamed, so ".." is the way back.
+// Holds two descriptors whatever the depth: cgroups cannot be renamed, so ".." is the way back. Throws Error.
 template <class Enter, class Leave>
 void walk(int top, Enter enter, Leave leave) {
   auto opened = open_directory(top, ".");
-  if (!opened) return;
+  if (!opened) return pass_over_removed("open", opened.error());
   os::Fd current = std::move(*opened);
   enter(current.get());
   std::vector<std::vector<std::string>> pending{children(current.get())};
@@ -75,7 +78,7 @@ void walk(int top, Enter enter, Leave leave) {
       pending.pop_back();
       if (pending.empty()) return;
       auto parent = open_directory(current.get(), "..");
-      if (!parent) return;
+      if (!parent) return pass_over_removed("open", parent.error());
       current = std::move(*parent);
       leave(current.get(), path.back());
       path.pop_back();
@@ -85,6 +88,7 @@ void walk(int top, Enter enter, Leave leave) {
     pending.back().pop_back();
     auto child = open_directory(current.get(), path.back().c_str());
     if (!child) {
+      pass_over_removed("open", child.error());
       path.pop_back();
       continue;
     }

@@ -93,7 +93,10 @@ std::string resolve_from(std::string_view own, std::string_view cgroups_path, st
 std::string find_mount() {
   for (const char* path : kUsualMounts) {
     os::statfs64 status{};
-    if (os::statfs(path, status) && status.type == os::kCgroup2SuperMagic) return path;
+    const os::Status found = os::statfs(path, status);
+    if (found && status.type == os::kCgroup2SuperMagic) return path;
+    if (!found && found.error() != ENOENT && found.error() != ENOTDIR && found.error() != EACCES)
+      throw Error(std::string("look at ") + path).because(found.error());
   }
   std::string path = parse_mount(read_proc("/proc/self/mountinfo"));
   if (path.empty())

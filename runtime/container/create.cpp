@@ -39,7 +39,10 @@ unsigned existing_parents(const plan::Facts& facts) {
        at = facts.cgroup_path.find('/', at + 1)) {
     const std::string parent = facts.cgroup_mount + facts.cgroup_path.substr(0, at);
     struct statx status {};
-    if (!os::statx(os::kAtFdcwd, parent.c_str(), 0, STATX_TYPE, status)) break;
+    const os::Status found = os::statx(os::kAtFdcwd, parent.c_str(), 0, STATX_TYPE, status);
+    if (!found && (found.error() == ENOENT || found.error() == ENOTDIR)) break;
+    // Counted as missing it would be removed with the container.
+    if (!found) throw Error("look at the cgroup " + parent).at("/linux/cgroupsPath").because(found.error());
     ++existing;
   }
   return existing;
@@ -148,10 +151,10 @@ class Creation {
     const auto describe_it = [&] {
       // Before the record names the cgroup: what undoes a container kills all that is in it.
       if (!facts_.cgroup_path.empty()) cgroup::refuse_in_use(facts_.cgroup_mount, facts_.cgroup_path);
-      directory_.emplace(StateDirectory::create(root_, options_.id));
       record_.created = now();
       record_.boot_id = boot_id();
       record_.cgroup_existing = existing_parents(facts_);
+      directory_.emplace(StateDirectory::create(root_, options_.id));
       directory_->write_record(record_);  // names each resource before it is made
       directory_->create_file(kConfigFile, bundle_.text);
       directory_->create_file(kPlanFile, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});

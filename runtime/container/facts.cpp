@@ -16,7 +16,11 @@ namespace {
 
 constexpr unsigned kNewestCapability = CAP_CHECKPOINT_RESTORE;  // 40, of Linux 5.9; no later kernel has more so far
 
-bool knows_capability(unsigned capability) { return static_cast<bool>(os::prctl(PR_CAPBSET_READ, capability)); }
+bool knows_capability(unsigned capability) {
+  const auto known = os::prctl(PR_CAPBSET_READ, capability);
+  if (!known && known.error() != EINVAL) throw Error("read the capability bounding set").because(known.error());
+  return static_cast<bool>(known);
+}
 
 unsigned last_capability() {
   unsigned last = kNewestCapability;
@@ -28,8 +32,9 @@ unsigned last_capability() {
 bool holds_sys_admin() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};
-  const bool known = os::raw_syscall(__NR_capget, os::address(&header), os::address(data)) == 0;
-  return known && (data[0].effective >> CAP_SYS_ADMIN & 1U) != 0;
+  const auto known = os::status_of(os::raw_syscall(__NR_capget, os::address(&header), os::address(data)));
+  if (!known) throw Error("read this process's capabilities").because(known.error());
+  return (data[0].effective >> CAP_SYS_ADMIN & 1U) != 0;
 }
 
 void read_hard_limits(plan::Facts& facts) {

@@ -9,6 +9,7 @@
 
 namespace wherry::container {
 
+// All of these throw Error where the kernel does not answer.
 [[nodiscard]] std::string boot_id();
 
 // Fills pid, pidfd_inode or pid_start_time for the process behind `pidfd`.

@@ -125,7 +125,12 @@ Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
   }
 }
 
-void Launch::release() { send_go(); }
+void Launch::release() {
+  send_go();
+  // It closes the channel as soon as it listens on start.sock. What it cannot do any more must not look created.
+  if (receive()) throw Error("listen to wherry-init").because(EPROTO);
+  if (__atomic_load_n(&page_->error, __ATOMIC_ACQUIRE) != 0) (void)finish();  // it throws
+}
 
 void Launch::execute_host_steps() {
   while (cursor_ < plan_.steps.size() && plan_.steps[cursor_].lane == plan::Lane::kHost) {
@@ -270,8 +275,10 @@ void Launch::wait_for_word() {
     if (!ready && ready.error() != EINTR) throw Error("listen to wherry-init").because(ready.error());
   }
   // Its last words are on the channel, unless it was killed before it could say them.
-  if (auto said = os::poll(&fds[1], 1, 0); !said || fds[1].revents == 0)
-    throw Error("set up the container").detail("wherry-init was killed");
+  auto said = os::poll(&fds[1], 1, 0);
+  while (!said && said.error() == EINTR) said = os::poll(&fds[1], 1, 0);
+  if (!said) throw Error("listen to wherry-init").because(said.error());
+  if (fds[1].revents == 0) throw Error("set up the container").detail("wherry-init was killed");
 }
 
 std::optional<Message> Launch::next_message() {
@@ -309,7 +316,8 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
     case plan::slot::kPid1:
       pid_ = message.pid;
       pidfd_ = std::move(fds[0]);
-      if (!init_has_succeeded()) return;  // what went wrong is its next message
+      // It ends when pid 1 is there and its own last steps are done.
+      if (reap_init().status() != 0) return;  // what went wrong is its next message
       execute_beside_steps();
       if (on_pid1_) on_pid1_();
       return;
@@ -356,6 +364,7 @@ void Launch::check_that_program_runs() {
   const int error = __atomic_load_n(&page_->error, __ATOMIC_ACQUIRE);
   const uint32_t step = page_->step;
   if (error != 0) fail({step, error, static_cast<plan::Detail>(page_->detail), page_->argument});
+  if (init_.pidfd) fail_without_plan();
   const bool executed =
       step < plan_.steps.size() && std::holds_alternative<plan::Exec<plan::Owned>>(plan_.steps[step].step);
   if (!executed) {
@@ -386,18 +395,25 @@ std::vector<plan::StepTiming> Launch::timings() const {
   return timings;
 }
 
-// It ends when pid 1 is there and its own last steps are done.
-bool Launch::init_has_succeeded() noexcept {
+// It has ended before there was a pid 1, and has written nothing on the page.
+void Launch::fail_without_plan() {
+  const os::Exit exit = reap_init();
+  if (!exit.signaled && exit.code > plan::kExitWithoutPlan)
+    throw Error("read the plan in wherry-init").because(exit.code - plan::kExitWithoutPlan);
+}
+
+os::Exit Launch::reap_init() {
   const auto exit = os::reap(init_.pidfd.get());
+  if (!exit) throw Error("wait for wherry-init").because(exit.error());
   init_.pidfd.reset();
-  return exit && exit.value().status() == 0;
+  return exit.value();
 }
 
 void Launch::abandon() noexcept {
   channel_.reset();  // whoever waits for a turn ends
   if (init_.pidfd) (void)os::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
   if (pidfd_) (void)os::pidfd_send_signal(pidfd_.get(), SIGKILL);
-  if (init_.pidfd) (void)init_has_succeeded();            // it was killed above
+  if (init_.pidfd) (void)os::reap(init_.pidfd.get());     // it was killed above
   if (pidfd_ && is_child_) (void)os::reap(pidfd_.get());  // it was killed above
 }
 

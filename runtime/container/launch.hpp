@@ -88,7 +88,8 @@ class Launch {
   bool receive();
   void wait_for_word();
   [[nodiscard]] bool needs_pid() const;
-  [[nodiscard]] bool init_has_succeeded() noexcept;
+  os::Exit reap_init();
+  void fail_without_plan();
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
   void check_that_program_runs();

@@ -56,15 +56,17 @@ ContainerState state(const Settings& settings, const std::string& id) {
 std::vector<ContainerState> list(const Settings& settings) {
   std::vector<ContainerState> states;
   for (const std::string& id : container::list_ids(settings.root)) {
-    try {
-      states.push_back(state(settings, id));
-    } catch (const Error&) {
-      // Deleted meanwhile, or cut off while its record was first written: shown, so that it can be deleted.
-      ContainerState damaged;
-      damaged.id = id;
-      damaged.status = name_of(container::Status::kStopped);
-      states.push_back(std::move(damaged));
+    auto directory = container::StateDirectory::find(settings.root, id);
+    auto record = directory ? container::try_read_record(*directory) : std::nullopt;
+    if (record) {
+      states.push_back(describe(container::load(std::move(*directory), std::move(*record))));
+      continue;
     }
+    // Deleted meanwhile, or cut off while its record was first written: shown, so that it can be deleted.
+    ContainerState damaged;
+    damaged.id = id;
+    damaged.status = name_of(container::Status::kStopped);
+    states.push_back(std::move(damaged));
   }
   return states;
 }

@@ -34,13 +34,9 @@ void lock(StateDirectory& directory, bool force) {
 
 // A record that cannot be read was cut off while it was first written: that is before anything else was made.
 std::optional<container::Container> load_readable(StateDirectory& directory) {
-  oci::Record record;
-  try {
-    record = directory.read_record();
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-  return container::load(std::move(directory), std::move(record));
+  auto record = container::try_read_record(directory);
+  if (!record) return std::nullopt;
+  return container::load(std::move(directory), std::move(*record));
 }
 
 }  // namespace

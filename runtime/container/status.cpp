@@ -4,6 +4,7 @@
 #include "cgroup/cgroupfs.hpp"
 #include "container/identity.hpp"
 #include "os/core/calls.hpp"
+#include "wherry/error.hpp"
 
 namespace wherry::container {
 namespace {
@@ -22,12 +23,24 @@ Status status_of(Container& container) {
 
 os::Fd open_cgroup(const oci::Record& record) {
   if (record.cgroup_path.empty()) return {};
-  auto dir = os::openat(os::kAtFdcwd, (record.cgroup_root + record.cgroup_path).c_str(), os::kRdOnly | os::kDirectory);
+  const std::string path = record.cgroup_root + record.cgroup_path;
+  auto dir = os::openat(os::kAtFdcwd, path.c_str(), os::kRdOnly | os::kDirectory);
+  if (!dir && dir.error() != ENOENT && dir.error() != ENOTDIR)
+    throw Error("open the container's cgroup " + path).because(dir.error());
   return dir ? std::move(*dir) : os::Fd{};
 }
 
 std::unique_ptr<cgroup::Manager> manager_of(const oci::Record& record) {
   return cgroup::cgroupfs_manager({record.cgroup_root, record.cgroup_path, record.cgroup_existing});
+}
+
+std::optional<oci::Record> try_read_record(const StateDirectory& directory) {
+  try {
+    return directory.read_record();
+  } catch (const Error& error) {
+    if (error.number() != 0 && error.number() != ENOENT) throw;
+    return std::nullopt;
+  }
 }
 
 Container load(const std::string& root, const std::string& id) { return load(StateDirectory::open(root, id)); }

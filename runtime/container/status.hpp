@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "cgroup/manager.hpp"
 #include "container/store.hpp"
@@ -51,5 +52,8 @@ struct Container {
 [[nodiscard]] os::Fd open_cgroup(const oci::Record& record);
 // Of the container's cgroup; not for a record without one.
 [[nodiscard]] std::unique_ptr<cgroup::Manager> manager_of(const oci::Record& record);
+
+// Nothing if it is not there or makes no sense; throws Error for what may go away by itself, such as EMFILE.
+[[nodiscard]] std::optional<oci::Record> try_read_record(const StateDirectory& directory);
 
 }  // namespace wherry::container

@@ -29,12 +29,16 @@ bool is_id(const std::string& id) {
          std::all_of(id.begin(), id.end(), is_id_character);
 }
 
+void make_directory(const std::string& path, unsigned mode) {
+  const auto made = os::mkdirat(os::kAtFdcwd, path.c_str(), mode);
+  if (!made && made.error() != EEXIST) throw Error("create the state directory " + path).because(made.error());
+}
+
 // mkdir -p; the root itself is closed to others.
 void make_root(const std::string& root) {
   for (std::size_t at = root.find('/', 1); at != std::string::npos; at = root.find('/', at + 1))
-    (void)os::mkdirat(os::kAtFdcwd, root.substr(0, at).c_str(), 0755);  // what is wrong shows below
-  const auto made = os::mkdirat(os::kAtFdcwd, root.c_str(), 0700);
-  if (!made && made.error() != EEXIST) throw Error("create the state directory " + root).because(made.error());
+    make_directory(root.substr(0, at), 0755);
+  make_directory(root, 0700);
 }
 
 os::Result<os::Fd> open_directory(int dir, const char* name) {
@@ -53,11 +57,13 @@ os::Status remove_tree(int parent, const char* name, unsigned depth = 0) {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(dir->get()), ::closedir);
   if (!entries) return os::Status(errno);
   const int number = dir->release();  // closedir(3) closes it
+  errno = 0;                          // readdir(3): the one way to tell an error from the end
   while (const dirent* entry = ::readdir(entries.get())) {
     const std::string_view child = entry->d_name;
     if (child == "." || child == "..") continue;
     if (auto removed = remove_tree(number, entry->d_name, depth + 1); !removed) return removed;
   }
+  if (errno != 0) return os::Status(errno);
   return os::unlinkat(parent, name, kRemoveDirectory);
 }
 
@@ -140,7 +146,9 @@ std::string StateDirectory::read_file(const char* name) const {
 
 bool StateDirectory::has(const char* name) const {
   struct statx status {};
-  return static_cast<bool>(os::statx(dir_.get(), name, os::kAtSymlinkNofollow, STATX_TYPE, status));
+  const os::Status found = os::statx(dir_.get(), name, os::kAtSymlinkNofollow, STATX_TYPE, status);
+  if (!found && found.error() != ENOENT) throw Error("look at " + path(name)).because(found.error());
+  return static_cast<bool>(found);
 }
 
 void StateDirectory::unlink(const char* name) const {
@@ -165,9 +173,12 @@ void StateDirectory::remove() const {
 std::vector<std::string> list_ids(const std::string& root) {
   std::vector<std::string> ids;
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(root.c_str()), ::closedir);
-  if (!dir) return ids;
+  if (!dir && errno == ENOENT) return ids;
+  if (!dir) throw Error("read the state directory " + root).because(errno);
+  errno = 0;  // readdir(3): the one way to tell an error from the end
   while (const dirent* entry = ::readdir(dir.get()))
     if (is_id(entry->d_name) && entry->d_type == DT_DIR) ids.emplace_back(entry->d_name);
+  if (errno != 0) throw Error("read the state directory " + root).because(errno);
   std::sort(ids.begin(), ids.end());
   return ids;
 }

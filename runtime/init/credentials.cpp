@@ -109,7 +109,9 @@ Outcome execute(const plan::LimitBoundingSet<Wired>& step, Context&) noexcept {
 Outcome execute(const plan::OwnStandardStreams<Wired>& step, Context&) noexcept {
   for (int stream = 0; stream < 3; ++stream) {
     struct statx status {};
-    if (!os::statx(stream, "", os::kAtEmptyPath, STATX_TYPE | STATX_UID, status)) continue;  // closed: nothing to own
+    const os::Status found = os::statx(stream, "", os::kAtEmptyPath, STATX_TYPE | STATX_UID, status);
+    if (found.error() == EBADF) continue;  // closed: nothing to own
+    if (!found) return outcome_of(found);
     if (status.stx_uid == step.uid || !may_change_owner(status)) continue;
     const os::Status owned = os::fchownat(stream, "", step.uid, ~0U, os::kAtEmptyPath);
     if (!owned && owned.error() != EPERM && owned.error() != EINVAL && owned.error() != EROFS) return outcome_of(owned);

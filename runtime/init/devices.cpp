@@ -18,10 +18,13 @@ constexpr unsigned device_number(uint32_t major, uint32_t minor) noexcept {
   return (minor & 0xff) | (major << 8) | ((minor & ~0xffU) << 12);
 }
 
-bool is_device(int dir, const char* path, int flags, uint64_t type, uint32_t major, uint32_t minor) noexcept {
+// kWrongDevice: something else.
+Outcome check_device(int fd, uint64_t type, uint32_t major, uint32_t minor) noexcept {
   struct statx status {};
-  return os::statx(dir, path, flags, STATX_TYPE, status) && (status.stx_mode & os::kTypeMask) == type &&
-         (type == os::kTypeFifo || (status.stx_rdev_major == major && status.stx_rdev_minor == minor));
+  if (auto found = os::statx(fd, "", os::kAtEmptyPath, STATX_TYPE, status); !found) return outcome_of(found);
+  const bool same = (status.stx_mode & os::kTypeMask) == type &&
+                    (type == os::kTypeFifo || (status.stx_rdev_major == major && status.stx_rdev_minor == minor));
+  return same ? done() : failed(ENODEV, Detail::kWrongDevice);
 }
 
 // chmod of an O_PATH descriptor goes through /proc/self/fd (the host's procfs); it follows no link of the rootfs.
@@ -35,11 +38,12 @@ Outcome adopt_device(const plan::CreateDevice<Wired>& step, const Context& conte
   const auto mode = static_cast<unsigned>(step.mode.value);
   auto node = os::openat(place.parent, place.name, os::kPath | os::kNoFollow);
   if (!node) return outcome_of(node);
-  if (!is_device(node->get(), "", os::kAtEmptyPath, mode & os::kTypeMask, step.major, step.minor))
-    return failed(EEXIST, Detail::kWrongDevice);
+  Outcome outcome = check_device(node->get(), mode & os::kTypeMask, step.major, step.minor);
+  if (outcome.detail == Detail::kWrongDevice) outcome.error = EEXIST;
+  if (outcome.error != 0) return outcome;
   if (auto owned = os::fchownat(node->get(), "", step.uid, step.gid, os::kAtEmptyPath); !owned)
     return outcome_of(owned);
-  Outcome outcome = outcome_of(change_mode(context, node->get(), mode & 07777));
+  outcome = outcome_of(change_mode(context, node->get(), mode & 07777));
   outcome.rung = 1;
   return outcome;
 }
@@ -50,10 +54,10 @@ os::Result<Fd> open_multiplexer(const Context& context) noexcept {
   if (!master) return master;
   // devpts itself, or the /dev/ptmx node 5:2: nothing else is a multiplexer.
   os::statfs64 filesystem{};
-  const bool devpts = os::fstatfs(master->get(), filesystem) && filesystem.type == kDevptsSuperMagic;
-  if (!devpts && !is_device(master->get(), "", os::kAtEmptyPath, os::kTypeChar, 5, 2))
-    return os::Result<Fd>::failure(ENODEV);
-  return master;
+  if (auto found = os::fstatfs(master->get(), filesystem); !found) return os::Result<Fd>::failure(found.error());
+  if (filesystem.type == kDevptsSuperMagic) return master;
+  const Outcome outcome = check_device(master->get(), os::kTypeChar, 5, 2);
+  return outcome.error == 0 ? static_cast<os::Result<Fd>&&>(master) : os::Result<Fd>::failure(outcome.error);
 }
 
 struct WindowSize {  // struct winsize
@@ -101,8 +105,8 @@ Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept 
   if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
   auto tree = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone);
   if (!tree) return failed(tree.error(), Detail::kMountSource);
-  if (!is_device(tree->get(), "", os::kAtEmptyPath, step.type.value, step.major, step.minor))
-    return failed(ENODEV, Detail::kWrongDevice);
+  if (const Outcome outcome = check_device(tree->get(), step.type.value, step.major, step.minor); outcome.error != 0)
+    return outcome;
   context.slots[step.slot] = static_cast<Fd&&>(*tree);
   return done();
 }

@@ -16,8 +16,8 @@ struct Child {
 // Only 0, 1, 2 and its own environment reach a hook (CVE-2025-23266). What fails before its exec goes to `report`.
 [[noreturn]] void become_hook(const plan::RunHook<Wired>& step, int state, int report) noexcept {
   PointerArray args, env;
-  int error = 0;
-  if (!args.fill(step.args) || !env.fill(step.env)) error = ENOMEM;
+  int error = args.fill(step.args).error();
+  if (error == 0) error = env.fill(step.env).error();
   if (error == 0) error = os::status_of(os::raw_syscall(__NR_lseek, state, 0, 0)).error();
   if (error == 0) error = os::dup3(state, 0, 0).error();
   if (error == 0) error = os::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC).error();

@@ -56,9 +56,10 @@ extern "C" [[noreturn]] void wherry_init_main(const long* stack) noexcept {
   (void)os::fcntl(context.channel.get(), os::kFSetFd, 1);  // FD_CLOEXEC; a bad number shows in the calls below
   (void)os::fcntl(context.page_fd.get(), os::kFSetFd, 1);
   auto proc = open_procfs();
-  // The first Go says that the plan is there. Without one there is nothing to do, and nobody to tell.
+  // The first Go says that the plan is there. Without one there is nothing to do, and no page to tell it on.
   auto go = receive_go(context);
-  if (!go || open_plan(context) != 0) os::exit_group(2);
+  if (!go) os::exit_group(plan::kExitWithoutPlan + go.error());
+  if (const int error = open_plan(context); error != 0) os::exit_group(plan::kExitWithoutPlan + error);
   if (!proc) fail(context, failed(proc.error(), Detail::kNotProcfs));
   context.proc = static_cast<Fd&&>(*proc);
   play(context, *go);

@@ -40,10 +40,11 @@ Outcome set_propagation(int tree, plan::Propagation propagation) noexcept {
   return change(tree, 0, 0, propagation.value, (propagation.value & os::kMsRec) != 0);
 }
 
-bool is_directory(int fd) noexcept {
+Result<bool> is_directory(int fd) noexcept {
   struct statx status {};
-  return os::statx(fd, "", os::kAtEmptyPath, STATX_TYPE, status) &&
-         (status.stx_mode & os::kTypeMask) == os::kTypeDirectory;
+  if (auto found = os::statx(fd, "", os::kAtEmptyPath, STATX_TYPE, status); !found)
+    return Result<bool>::failure(found.error());
+  return (status.stx_mode & os::kTypeMask) == os::kTypeDirectory;
 }
 
 // fsconfig(2) copies at most 255 bytes of a value.
@@ -96,13 +97,14 @@ Result<Fd> make_filesystem(const plan::Mount<Wired>& step, Outcome& outcome) noe
     outcome = failed(filesystem.error(), Detail::kMountCreate);
     return filesystem;
   }
-  if (!step.source.empty()) {
-    // A file system without a source parameter says EINVAL; the name is decoration there.
-    (void)os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "source", step.source.data, 0);
-  }
-  if (step.superblock_readonly)
-    (void)os::fsconfig(filesystem->get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0);  // the mount is ro too
-  outcome = configure(filesystem->get(), step.options);
+  os::Status set;
+  // EINVAL: a file system without that parameter. The source is decoration there, and the mount is ro too.
+  if (!step.source.empty())
+    set = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "source", step.source.data, 0);
+  if (step.superblock_readonly && (set || set.error() == EINVAL))
+    set = os::fsconfig(filesystem->get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0);
+  outcome = set || set.error() == EINVAL ? configure(filesystem->get(), step.options)
+                                         : failed(set.error(), Detail::kMountCreate);
   if (outcome.error != 0) return Result<Fd>::failure(outcome.error);
   outcome = outcome_of(os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), Detail::kMountCreate);
   if (outcome.error != 0) return Result<Fd>::failure(outcome.error);
@@ -306,7 +308,9 @@ Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept {
                                              : os::open_tree(os::kAtFdcwd, step.source.data,
                                                              os::kOpenTreeClone | static_cast<unsigned>(recursive));
   if (!tree) return failed(tree.error(), Detail::kMountSource);
-  auto target = open_target(context, step.target, is_directory(tree->get()));
+  auto directory = is_directory(tree->get());
+  if (!directory) return failed(directory.error(), Detail::kMountSource);
+  auto target = open_target(context, step.target, *directory);
   if (!target) return target_failed(target.error());
   Outcome outcome = change(tree->get(), step.recursive_set.value, step.recursive_clear.value, 0, true);
   if (outcome.error == 0) outcome = change(tree->get(), step.set.value, step.clear.value, 0, false);
@@ -327,7 +331,9 @@ Outcome execute(const plan::MakeReadonly<Wired>& step, Context& context) noexcep
 Outcome execute(const plan::MaskPath<Wired>& step, Context& context) noexcept {
   auto target = open_in_root(context.root.get(), step.path.data, os::kPath);
   if (!target) return target.error() == ENOENT || target.error() == ENOTDIR ? done(1) : target_failed(target.error());
-  if (!is_directory(target->get())) {
+  auto directory = is_directory(target->get());
+  if (!directory) return outcome_of(directory);
+  if (!*directory) {
     if (!context.null_device.tree) {
       auto device = take_slot(context, step.null_device);
       if (!device) return failed(device.error(), Detail::kMountSource);

@@ -15,12 +15,12 @@ class PointerArray {
     if (pointers_ != nullptr) (void)os::raw_syscall(__NR_munmap, os::address(pointers_), bytes_);
   }
 
-  // `extra` goes behind the list's elements when it is not null. False: no memory, or a malformed list.
-  [[nodiscard]] bool fill(const plan::ListView<TextView>& list, const char* extra = nullptr) noexcept {
+  // `extra` goes behind the list's elements when it is not null. EBADMSG: a malformed list.
+  [[nodiscard]] os::Status fill(const plan::ListView<TextView>& list, const char* extra = nullptr) noexcept {
     bytes_ = static_cast<long>((uint64_t{list.count} + 2) * sizeof(char*));
     const long mapped = os::raw_syscall(__NR_mmap, 0, bytes_, 3 /* PROT_READ | PROT_WRITE */,
                                         0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0);
-    if (mapped < 0) return false;
+    if (mapped < 0) return os::Status(static_cast<int>(-mapped));
     pointers_ = reinterpret_cast<const char**>(mapped);
     uint32_t count = 0;
     const bool complete = plan::for_each(list, [&](TextView text) {
@@ -29,7 +29,7 @@ class PointerArray {
     });
     if (extra != nullptr) pointers_[count++] = extra;
     pointers_[count] = nullptr;
-    return complete;
+    return os::Status(complete ? 0 : EBADMSG);
   }
   [[nodiscard]] const char* const* data() const noexcept { return pointers_; }
 

@@ -18,7 +18,10 @@ int probe(const char* path) noexcept {
   struct statx status {};
   if (auto found = os::statx(os::kAtFdcwd, path, 0, STATX_TYPE, status); !found) return found.error();
   if ((status.stx_mode & os::kTypeMask) != os::kTypeRegular) return EACCES;
-  return os::faccessat2(os::kAtFdcwd, path, kExecutable, os::kAtEaccess).error();
+  const os::Status allowed = os::faccessat2(os::kAtFdcwd, path, kExecutable, os::kAtEaccess);
+  // Before 5.8, or below a filter that does not know it: access(2), for real and effective ids are the same by now.
+  if (allowed.error() != ENOSYS && allowed.error() != EPERM) return allowed.error();
+  return os::status_of(os::raw_syscall(__NR_faccessat, os::kAtFdcwd, os::address(path), kExecutable)).error();
 }
 
 bool join_path(char (&out)[kPathMax], TextView directory, TextView name) noexcept {
@@ -30,6 +33,10 @@ bool join_path(char (&out)[kPathMax], TextView directory, TextView name) noexcep
   return true;
 }
 
+bool goes_on_after(int error) noexcept {
+  return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP || error == ENAMETOOLONG;
+}
+
 // execvp(3): EACCES is remembered while the search goes on.
 Outcome search(const plan::FindExecutable<Wired>& step, char (&out)[kPathMax]) noexcept {
   int error = ENOENT;
@@ -38,6 +45,7 @@ Outcome search(const plan::FindExecutable<Wired>& step, char (&out)[kPathMax]) n
     if (end != at && step.name.size != 0 && join_path(out, {step.search_path.data + at, end - at}, step.name)) {
       const int probed = probe(out);
       if (probed == 0) return done();
+      if (!goes_on_after(probed)) return failed(probed);
       if (probed == EACCES) error = EACCES;
     }
     at = end + 1;
@@ -61,29 +69,30 @@ bool home_of(TextView line, TextView uid, Line<kPathMax>& home) noexcept {
 
 constexpr uint32_t kLargestPasswd = 1 << 20;  // an endless one must not keep the set-up busy (GO-2026-5475)
 
-void search_passwd(int file, TextView uid, Line<kPathMax>& home) noexcept {
+os::Status search_passwd(int file, TextView uid, Line<kPathMax>& home) noexcept {
   char buffer[4096];
   uint32_t kept = 0, total = 0;
   bool skip = false;  // the rest of a line that is longer than the buffer
   while (total < kLargestPasswd) {
     auto got = os::read(file, buffer + kept, sizeof buffer - kept);
-    if (!got || (*got == 0 && kept == 0)) return;
+    if (!got || (*got == 0 && kept == 0)) return os::Status(got.error());
     const uint32_t size = kept + static_cast<uint32_t>(*got);
     total += static_cast<uint32_t>(*got);
     uint32_t at = 0;
     for (;;) {
       const uint32_t end = find({buffer, size}, '\n', at);
       if (end == size && *got != 0) break;
-      if (!skip && home_of({buffer + at, end - at}, uid, home)) return;
+      if (!skip && home_of({buffer + at, end - at}, uid, home)) return os::Status();
       skip = false;
       at = end + 1;
       if (at >= size) break;
     }
-    if (*got == 0) return;
+    if (*got == 0) return os::Status();
     kept = at < size ? size - at : 0;
     if (kept == sizeof buffer) kept = 0, skip = true;
     if (kept != 0) __builtin_memmove(buffer, buffer + at, kept);
   }
+  return os::Status();
 }
 
 constexpr uint64_t kAllSignals = ~0ULL;
@@ -94,10 +103,15 @@ struct BlockedSignals {
   Fd fd;
 };
 
+os::Status set_signal_mask(const uint64_t& mask, uint64_t* before) noexcept {
+  return os::status_of(
+      os::raw_syscall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, os::address(&mask), os::address(before), 8));
+}
+
 os::Result<BlockedSignals> block_signals() noexcept {
   BlockedSignals signals;
-  (void)os::raw_syscall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, os::address(&kAllSignals),
-                        os::address(&signals.before), 8);
+  if (auto blocked = set_signal_mask(kAllSignals, &signals.before); !blocked)
+    return os::Result<BlockedSignals>::failure(blocked.error());
   auto fd = os::fd_of(os::raw_syscall(__NR_signalfd4, -1, os::address(&kAllSignals), 8, os::kCloexec | os::kNonBlock));
   if (!fd) return os::Result<BlockedSignals>::failure(fd.error());
   signals.fd = static_cast<Fd&&>(*fd);
@@ -129,6 +143,8 @@ os::Result<Fd> accept_start(int listener, int signals) noexcept {
   }
 }
 
+bool peer_is_gone(int error) noexcept { return error == EPIPE || error == ECONNRESET; }
+
 // A start that dies before its Go leaves the container created.
 Outcome wait_for_start(Context& context) noexcept {
   auto signals = block_signals();
@@ -139,12 +155,14 @@ Outcome wait_for_start(Context& context) noexcept {
     auto peer = accept_start(listener, signals->fd.get());
     if (!peer) return outcome_of(peer);
     context.channel = static_cast<Fd&&>(*peer);
-    if (!send_reached(context, context.step, plan::slot::kStatusPage, context.page_fd.get())) continue;
-    if (receive_go(context)) break;
+    const os::Status greeted = send_reached(context, context.step, plan::slot::kStatusPage, context.page_fd.get());
+    auto go = greeted ? receive_go(context) : os::Result<uint32_t>::failure(greeted.error());
+    if (go) break;
+    if (greeted && !peer_is_gone(go.error())) return outcome_of(go);  // start has the page to read it on
+    context.channel.reset();                                          // whoever called is not to wait
   }
   context.slots[plan::slot::kStartSocket].reset();
-  (void)os::raw_syscall(__NR_rt_sigprocmask, 2, os::address(&signals->before), 0, 8);
-  return done();
+  return outcome_of(set_signal_mask(signals->before, nullptr));
 }
 
 }  // namespace
@@ -162,10 +180,14 @@ Outcome execute(const plan::FindHome<Wired>& step, Context& context) noexcept {
   home.add("HOME=");
   const uint32_t prefix = home.size();
   auto passwd = open_in_root(context.root.get(), "/etc/passwd", os::kRdOnly | os::kNonBlock | os::kNoCtty);
-  struct statx status {};
-  const bool regular = passwd && os::statx(passwd->get(), "", os::kAtEmptyPath, STATX_TYPE, status) &&
-                       (status.stx_mode & os::kTypeMask) == os::kTypeRegular;
-  if (regular) search_passwd(passwd->get(), {uid.data(), uid.size()}, home);
+  if (!passwd && !goes_on_after(passwd.error())) return outcome_of(passwd);
+  if (passwd) {
+    struct statx status {};
+    auto looked = os::statx(passwd->get(), "", os::kAtEmptyPath, STATX_TYPE, status);
+    const bool regular = (status.stx_mode & os::kTypeMask) == os::kTypeRegular;
+    if (looked && regular) looked = search_passwd(passwd->get(), {uid.data(), uid.size()}, home);
+    if (!looked) return outcome_of(looked);
+  }
   if (home.size() == prefix) home.add("/");
   __builtin_memcpy(context.home, home.data(), home.size() + 1);
   return done();
@@ -193,7 +215,9 @@ Outcome execute(const plan::AwaitStart<Wired>&, Context& context) noexcept {
 Outcome execute(const plan::Exec<Wired>& step, Context& context) noexcept {
   PointerArray args, env;
   const char* home = context.home[0] != 0 ? context.home : nullptr;
-  if (!args.fill(step.args) || !env.fill(step.env, home)) return failed(ENOMEM, Detail::kPlan);
+  os::Status filled = args.fill(step.args);
+  if (filled) filled = env.fill(step.env, home);
+  if (!filled) return failed(filled.error(), filled.error() == EBADMSG ? Detail::kPlan : Detail::kNone);
   const long result =
       os::raw_syscall(__NR_execve, os::address(context.executable), os::address(args.data()), os::address(env.data()));
   const int error = static_cast<int>(-result);

@@ -24,12 +24,15 @@ struct KernelSignalAction {  // struct sigaction of the kernel
   uint64_t mask;
 };
 
-void reset_signals() noexcept {
+Status reset_signals() noexcept {
   const KernelSignalAction initial{};  // SIG_DFL
-  for (int signal = 1; signal <= kLastSignal; ++signal)
-    (void)raw_syscall(__NR_rt_sigaction, signal, address(&initial), 0, kSignalSetSize);  // SIGKILL and SIGSTOP refuse
+  for (int signal = 1; signal <= kLastSignal; ++signal) {
+    if (signal == SIGKILL || signal == SIGSTOP) continue;
+    auto status = status_of(raw_syscall(__NR_rt_sigaction, signal, address(&initial), 0, kSignalSetSize));
+    if (!status) return status;
+  }
   const uint64_t none = 0;
-  (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&none), 0, kSignalSetSize);
+  return status_of(raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&none), 0, kSignalSetSize));
 }
 
 Status arrange_descriptors(const Program& program) noexcept {
@@ -44,8 +47,8 @@ Status arrange_descriptors(const Program& program) noexcept {
 }
 
 int exec_program(const Program& program, char* const* args, char* const* env) noexcept {
-  reset_signals();
-  Status status = arrange_descriptors(program);
+  Status status = reset_signals();
+  if (status) status = arrange_descriptors(program);
   if (status && program.own_group) status = status_of(raw_syscall(__NR_setpgid, 0, 0));
   if (!status) return status.error();
   Result<Fd> image;

@@ -67,6 +67,9 @@ enum class Detail : uint32_t {
   kListener,  // the agent did not get it
 };
 
+// wherry-init's exit code, plus an errno, when it could not read its plan.
+inline constexpr int kExitWithoutPlan = 128;
+
 struct StepRecord {
   uint64_t duration_ns;
   uint32_t rung;  // which way the step reached its intent; 0 is the first

@@ -181,7 +181,7 @@ struct Received {
   long size = 0;  // 0 is end of file
   unsigned fd_count = 0;
 };
-// Received descriptors are owned by the caller. A truncated datagram or control block is EMSGSIZE.
+// Received descriptors are owned by the caller. A truncated datagram is EMSGSIZE; no room for a descriptor EMFILE.
 Result<Received> receive_message(int socket, void* data, size_t size, int* fds, unsigned fd_capacity) noexcept;
 
 }  // namespace wherry::os

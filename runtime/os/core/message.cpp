@@ -12,6 +12,11 @@ void close_all(const int* fds, unsigned count) noexcept {
   for (unsigned i = 0; i < count; ++i) (void)raw_syscall(__NR_close, fds[i]);
 }
 
+// The control block holds as many as may be sent: MSG_CTRUNC says that the table of descriptors is full.
+int error_of(unsigned flags) noexcept {
+  return (flags & static_cast<unsigned>(kMsgCtrunc)) != 0 ? EMFILE : EMSGSIZE;
+}
+
 }  // namespace
 
 Status send_message(int socket, const void* data, size_t size, const int* fds, unsigned fd_count) noexcept {
@@ -52,13 +57,13 @@ Result<Received> receive_message(int socket, void* data, size_t size, int* fds, 
     const bool truncated = (message.flags & static_cast<unsigned>(kMsgTrunc | kMsgCtrunc)) != 0;
     if (count > fd_capacity || truncated) {
       close_all(incoming, count);
-      return Result<Received>::failure(EMSGSIZE);
+      return Result<Received>::failure(error_of(message.flags));
     }
     __builtin_memcpy(fds, incoming, count * sizeof(int));
     received.fd_count = count;
   }
-  // MSG_CTRUNC without a control message: the table of descriptors is full.
-  if ((message.flags & static_cast<unsigned>(kMsgTrunc | kMsgCtrunc)) != 0) return Result<Received>::failure(EMSGSIZE);
+  if ((message.flags & static_cast<unsigned>(kMsgTrunc | kMsgCtrunc)) != 0)
+    return Result<Received>::failure(error_of(message.flags));
   return received;
 }
 

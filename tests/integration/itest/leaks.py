@@ -17,6 +17,16 @@ def mountinfo():
         return file.read().splitlines()
 
 
+def host_names():
+    """What a step in the wrong namespace would change for the host."""
+    return [read_line(f"/proc/sys/kernel/{name}") for name in ("hostname", "domainname")]
+
+
+def read_line(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
+
+
 def cgroups_below(path):
     return [os.path.join(top, name)[len(path):] for top, names, _ in os.walk(path) for name in names]
 

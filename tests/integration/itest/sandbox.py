@@ -85,7 +85,7 @@ class Sandbox:
         mount("wherry-it", work, "tmpfs", data="mode=0755,size=1g")
         mount("wherry-it", "/run", "tmpfs", data="mode=0755")  # default state directories are the tests' own
         self.unify_cgroups()
-        self.cgroup = f"/wherry-it-{os.getpid()}"
+        self.cgroup = "/" + os.path.basename(work)  # pids are unique in their own namespace only
         os.mkdir(CGROUP_ROOT + self.cgroup)
         self.rootfs = os.path.join(work, "rootfs")
         make_rootfs(self.rootfs)
