@@ -84,7 +84,8 @@ os::Status write_file(int dir, const char* name, std::string_view value) {
 }
 
 void pass_over_removed(const char* operation, int number) {
-  if (number != ENOENT && number != ENODEV) throw Error(std::string(operation) + " a cgroup's directory").because(number);
+  if (number != ENOENT && number != ENODEV)
+    throw Error(std::string(operation) + " a cgroup's directory").because(number);
 }
 
 os::Result<os::Fd> open_directory(int dir, const char* name) {

@@ -99,8 +99,7 @@ Result<Fd> make_filesystem(const plan::Mount<Wired>& step, Outcome& outcome) noe
   }
   os::Status set;
   // EINVAL: a file system without that parameter. The source is decoration there, and the mount is ro too.
-  if (!step.source.empty())
-    set = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "source", step.source.data, 0);
+  if (!step.source.empty()) set = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "source", step.source.data, 0);
   if (step.superblock_readonly && (set || set.error() == EINVAL))
     set = os::fsconfig(filesystem->get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0);
   outcome = set || set.error() == EINVAL ? configure(filesystem->get(), step.options)

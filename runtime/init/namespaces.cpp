@@ -40,8 +40,8 @@ Outcome execute(const plan::OpenNamespace<Wired>& step, Context& context) noexce
   if (!fd) return failed(fd.error());
   os::statfs64 filesystem{};
   if (auto found = os::fstatfs(fd->get(), filesystem); !found) return outcome_of(found);
-  auto type = filesystem.type == os::kNsfsMagic ? os::ioctl(fd->get(), NS_GET_NSTYPE)
-                                                : os::Result<long>::failure(EINVAL);
+  auto type =
+      filesystem.type == os::kNsfsMagic ? os::ioctl(fd->get(), NS_GET_NSTYPE) : os::Result<long>::failure(EINVAL);
   if (!type) return failed(type.error(), Detail::kWrongNamespaceType);
   if (static_cast<uint64_t>(*type) != step.types.value) return failed(EINVAL, Detail::kWrongNamespaceType);
   if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);

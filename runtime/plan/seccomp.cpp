@@ -219,7 +219,8 @@ std::vector<sock_filter> export_program(const Context& context) {
   std::vector<sock_filter> program(status.stx_size / sizeof(sock_filter));
   const auto size = static_cast<long>(program.size() * sizeof(sock_filter));
   const long read = os::raw_syscall(__NR_pread64, file->get(), os::address(program.data()), size, 0);
-  if (read != size || program.empty()) throw Error("read the seccomp filter").because(read < 0 ? static_cast<int>(-read) : EIO);
+  if (read != size || program.empty())
+    throw Error("read the seccomp filter").because(read < 0 ? static_cast<int>(-read) : EIO);
   return program;
 }
 

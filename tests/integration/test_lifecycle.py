@@ -509,8 +509,8 @@ def named(t, *names):
 
 
 def trapping(t, name):
-    c = t.container(t.bundle(script="trap 'exit 3' TERM; while :; do sleep 0.05; done"), name)
-    c.run_detached()
+    c = t.container(t.bundle(script="trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"), name)
+    t.until_file(c.run_detached().out_path, "ready\n")  # before its trap, pid 1 ignores the signal
     return c
 
 

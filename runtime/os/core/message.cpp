@@ -13,9 +13,7 @@ void close_all(const int* fds, unsigned count) noexcept {
 }
 
 // The control block holds as many as may be sent: MSG_CTRUNC says that the table of descriptors is full.
-int error_of(unsigned flags) noexcept {
-  return (flags & static_cast<unsigned>(kMsgCtrunc)) != 0 ? EMFILE : EMSGSIZE;
-}
+int error_of(unsigned flags) noexcept { return (flags & static_cast<unsigned>(kMsgCtrunc)) != 0 ? EMFILE : EMSGSIZE; }
 
 }  // namespace
 
