@@ -92,6 +92,12 @@ plan::Plan compile_beside(const InitProgram& init, const oci::Spec& spec, plan::
   return plan::compile(spec, facts);
 }
 
+// Whoever looks at the container later has its pid alone. Without this call it could not even be deleted.
+void need_pidfds() {
+  if (auto own = os::pidfd_open(static_cast<int>(os::getpid())); !own)
+    throw Error("open a pidfd").because(own.error());
+}
+
 // A create in progress. Whatever was made is taken back unless keep() is called.
 class Creation {
  public:
@@ -149,6 +155,7 @@ class Creation {
     launch_.load(std::move(init_), encoded, options_.trace);
     launch_.on_pid1(std::move(when_pid1_is_known));
     const auto describe_it = [&] {
+      need_pidfds();
       // Before the record names the cgroup: what undoes a container kills all that is in it.
       if (!facts_.cgroup_path.empty()) cgroup::refuse_in_use(facts_.cgroup_mount, facts_.cgroup_path);
       record_.created = now();

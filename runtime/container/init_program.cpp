@@ -111,9 +111,9 @@ os::Child InitProgram::finish() {
   }
   their_channel_.reset();  // from here on the channel's end is init's end
   if (child) return std::move(*child);
-  throw Error("start wherry-init")
-      .because(child.error())
-      .remedy("set the sysctl vm.memfd_noexec to 0 or 1, or install " + std::string(kInstalled));
+  const bool forbidden = child.error() == EACCES || child.error() == EPERM;
+  const std::string remedy = "set the sysctl vm.memfd_noexec to 0 or 1, or install " + std::string(kInstalled);
+  throw Error("start wherry-init").because(child.error()).remedy(forbidden ? remedy : "");
 }
 
 }  // namespace wherry::container

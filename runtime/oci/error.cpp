@@ -160,6 +160,13 @@ std::string errno_name(int number) {
   return "E" + std::to_string(number);
 }
 
+namespace {
+
+// The one thing that ENOSYS ever means.
+constexpr const char* kTooOld = "; use Linux 5.14 or newer, and below no seccomp filter that forbids the call";
+
+}  // namespace
+
 Error::Error(std::string what) : what_(std::move(what)) { compose(); }
 
 Error&& Error::at(std::string pointer) && {
@@ -209,7 +216,11 @@ void Error::compose() {
     if (!message_.empty()) message_ += ": ";
     message_ += part;
   }
-  if (!remedy_.empty()) message_ += "; " + remedy_;
+  if (!remedy_.empty()) {
+    message_ += "; " + remedy_;
+  } else if (number_ == ENOSYS) {
+    message_ += kTooOld;
+  }
 }
 
 }  // namespace wherry

@@ -81,8 +81,8 @@ class CannotTakePart(Exception):
 # The outer half: a private mount namespace, and cleaning.
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Paired benchmark of wherry, crun, runc and the floor.")
+def common_arguments(description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--wherry", default=os.path.join(BUILT, "runtime/cli/wherry"), metavar="PATH")
     parser.add_argument("--crun", default="crun", metavar="PATH")
     parser.add_argument("--runc", default="runc", metavar="PATH")
@@ -90,12 +90,17 @@ def parse_arguments():
     parser.add_argument("--timer", default=os.path.join(BUILT, "tests/bench/timer"), metavar="PATH")
     parser.add_argument("--busybox", default="busybox", metavar="PATH", help="static busybox for the rootfs")
     parser.add_argument("--programs", default="floor,wherry,crun,runc", help="which take part, in this order")
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="may be repeated; default: all")
     parser.add_argument("--realtime", action="store_true",
                         help="run all of them under SCHED_RR: for a machine that others use at the same time")
     parser.add_argument("--json", metavar="FILE", help="all samples and results")
     parser.add_argument("--inside", nargs=2, help=argparse.SUPPRESS)
+    return parser
+
+
+def parse_arguments():
+    parser = common_arguments("Paired benchmark of wherry, crun, runc and the floor.")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="may be repeated; default: all")
     return parser.parse_args()
 
 
@@ -123,7 +128,7 @@ def kill_and_remove(group):
         os.rmdir(folder)
 
 
-def outer(arguments):
+def outer(arguments, script=__file__):
     if os.geteuid() != 0:
         sys.exit("bench: must be root")
     if arguments.json:
@@ -132,7 +137,7 @@ def outer(arguments):
     work = tempfile.mkdtemp(prefix="wherry-bench-")
     cgroups = cgroup2_mount()
     group = os.path.basename(work)
-    command = ["unshare", "--mount", "--propagation", "private", sys.executable, os.path.abspath(__file__)]
+    command = ["unshare", "--mount", "--propagation", "private", sys.executable, os.path.abspath(script)]
     try:
         os.makedirs(os.path.join(cgroups, group, DRIVER))
         return subprocess.call(command + sys.argv[1:] + ["--inside", work, cgroups])
@@ -290,6 +295,7 @@ class Runtime(Program):
                 self.forget("run")
                 continue
             self.write_bundle("hold", SLEEP, version)
+            self.oci_version = version
             self.given = f"config.json of ociVersion {version}"
             if refusals:
                 self.given += f" (with {OCI_VERSIONS[0]}: {refusals[0]})"
@@ -529,10 +535,10 @@ def paired_ratio(values, others):
     return statistics.median(a / b for a, b in zip(values, others))
 
 
-def inner(arguments):
-    bench = Bench(arguments)
+def inner(arguments, kind=Bench, scenarios=SCENARIOS):
+    bench = kind(arguments)
     bench.describe()
-    for scenario in arguments.scenario or SCENARIOS:
+    for scenario in arguments.scenario or scenarios:
         method = scenario.replace("-", "_")
         try:
             getattr(bench, method)()

@@ -2,6 +2,7 @@
 """Finds the tests, runs them one after the other, and prints one line for each."""
 
 import argparse
+import errno
 import fnmatch
 import importlib.util
 import json
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import traceback
 
-from . import sandbox
+from . import sandbox, without
 from .bundle import FALLBACK
 from .case import Case, Skip
 from .leaks import Watch
@@ -139,6 +140,9 @@ def main(script):
     parser = argparse.ArgumentParser(description="Black-box tests of an OCI runtime.")
     parser.add_argument("--runtime", default=DEFAULT_RUNTIME, metavar="PATH", help="default: %(default)s")
     parser.add_argument("-k", default="", metavar="PATTERN", help="run only tests whose name holds or matches PATTERN")
+    parser.add_argument("--without", action="append", choices=without.SEAMS, metavar="SEAM",
+                        help="take a kernel interface away: " + ", ".join(without.SEAMS))
+    parser.add_argument("--answer", default="ENOSYS", metavar="ERRNO", help="what it answers then (%(default)s)")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     options = parser.parse_args()
     tests = [(name, test) for name, test in find_tests()
@@ -151,6 +155,8 @@ def main(script):
     signal.signal(signal.SIGALRM, on_alarm)
     try:
         runner = Runner(box, path)
+        if options.without:
+            without.take_away(options.without, getattr(errno, options.answer))
         for name, test in tests:
             runner.run(name, test)
     finally:
