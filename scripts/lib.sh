@@ -12,7 +12,7 @@ PACKAGES_RUN=(busybox-static util-linux)
 PACKAGES_CLANG=(clang-14 clang libclang-rt-14-dev)
 PACKAGES_TIDY=(clang-tidy-14)
 PACKAGES_FORMAT=(clang-format-14)
-PACKAGES_CROSS=(g++-aarch64-linux-gnu)
+PACKAGES_CROSS=(g++-aarch64-linux-gnu qemu-user-static)
 PACKAGES_SCRIPTS=(python3)
 PACKAGES_VM=(qemu-system-x86 busybox-static)
 
