@@ -5,6 +5,7 @@ import json
 import os
 
 from itest import known_differences, wherry_only
+from itest.case import read
 
 ALLOW = "SCMP_ACT_ALLOW"
 CONFIGS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "golden", "configs")
@@ -128,6 +129,8 @@ def test_filter_is_seen_in_status(t):
 
 
 def test_no_profile_means_no_filter(t):
+    if "\nSeccomp:\t0" not in read("/proc/self/status"):
+        t.skip("this process has a filter itself, which nobody loses")
     b = t.bundle(script="grep ^Seccomp: /proc/self/status")
     t.matches(t.output(b), r"Seccomp:\s+0")
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 
-from itest import ConsoleSocket, Pty, known_differences, sandbox, wherry_only
+from itest import ConsoleSocket, Pty, known_differences, sandbox, wherry_only, without
 from itest.case import read
 
 LEAVES_CGROUP = "1.8 leaves the cgroup behind"
@@ -406,6 +406,8 @@ def session_keyring(t, *flags):
 def test_session_keyring_is_new(t):
     if not os.path.exists("/proc/keys"):
         t.skip("no keyrings in this kernel")
+    if "keyctl" in without.taken_away:
+        t.skip("keyctl is taken away")
     first, second = session_keyring(t), session_keyring(t)
     t.true(first > 0 and second > 0 and first != second, f"two session keyrings: {first}, {second}")
 

@@ -10,7 +10,7 @@ from .leaks import Watch, host_names
 from .runtime import Failure
 from .tracer import error_name, traced
 
-VERBS = ("create", "start", "run", "exec", "kill", "delete", "pause", "resume", "state", "list")
+VERBS = ("create", "start", "run", "exec", "kill", "delete", "pause", "resume", "state", "list", "update")
 BUNDLES = ("plain", "userns", "hooks", "rich")
 SLEEP = fingerprint.SCRIPT + "exec sleep 1000"
 
@@ -26,7 +26,7 @@ LIBC_SAYS = ("cannot set %fs base address", "error while loading shared librarie
 # What must have happened before each verb.
 BEFORE = {"create": (), "run": (), "start": ("create",), "exec": ("create", "start"), "kill": ("create", "start"),
           "delete": ("create", "start"), "pause": ("create", "start"), "resume": ("create", "start", "pause"),
-          "state": ("create", "start"), "list": ("create", "start")}
+          "state": ("create", "start"), "list": ("create", "start"), "update": ("create", "start")}
 
 
 def give_hooks(bundle):
@@ -58,6 +58,9 @@ class Point:
         self.id = self.case.new_id()
         self.bundle = self.make_bundle(kind)
         self.bundle.write()
+        # What needs no controller. The rules that were there stay as they are if it fails.
+        self.resources = self.case.file("resources.json", json.dumps(
+            {"devices": [{"allow": False, "access": "rwm"}], "unified": {"cgroup.max.depth": "5"}}))
         self.out = os.path.join(self.case.dir, "traced.out")
         self.before = host_names()
 
@@ -80,7 +83,8 @@ class Point:
         return {"create": ["create", *bundle, self.id], "run": ["run", *bundle, self.id], "start": ["start", self.id],
                 "exec": ["exec", self.id, *program], "kill": ["kill", self.id, "KILL"],
                 "delete": ["delete", "--force", self.id], "pause": ["pause", self.id], "resume": ["resume", self.id],
-                "state": ["state", self.id], "list": ["list", "--format", "json"]}[verb]
+                "state": ["state", self.id], "list": ["list", "--format", "json"],
+                "update": ["update", "--resources", self.resources, self.id]}[verb]
 
     def prepare(self):
         for verb in BEFORE[self.verb]:
@@ -132,7 +136,7 @@ class Point:
         return {"create": self.shown_by_create, "start": self.shown_by_start, "run": self.shown_by_run,
                 "exec": self.shown_by_run, "kill": self.shown_by_kill, "delete": self.shown_by_delete,
                 "pause": self.shown_by_pause, "resume": self.shown_by_resume, "state": self.shown_by_state,
-                "list": self.shown_by_state}[self.verb]()
+                "list": self.shown_by_state, "update": self.shown_by_update}[self.verb]()
 
     def read(self, path):
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -162,6 +166,11 @@ class Point:
     def shown_by_kill(self):
         self.case.until(lambda: self.status() == "stopped", "the container to end", timeout=5)
         return ["stopped"]
+
+    def shown_by_update(self):
+        group = Case.cgroup_dir(self.bundle)
+        return [self.status(), f"device filters: {fingerprint.device_filters(group)}",
+                "max depth: " + self.read(group + "/cgroup.max.depth").strip()]
 
     def status(self):
         return json.loads(self.runtime.ok("state", self.id).out)["status"]
