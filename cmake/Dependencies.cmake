@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The libraries Wherry links, as targets that are safe in a static link. docs/DEPENDENCIES.md says why each is here.
-#   wherry::json  wherry::log  wherry::cli11  wherry::seccomp  wherry::cap
+#   wherry::json  wherry::log  wherry::cli11  wherry::seccomp  wherry::cap  wherry::nettle  wherry::zstd  wherry::gzip
 if(WHERRY_ONLY_INIT)
   return()
 endif()
@@ -36,3 +36,18 @@ function(wherry_system_library name header library)
 endfunction()
 wherry_system_library(seccomp seccomp.h seccomp)
 wherry_system_library(cap sys/capability.h cap)
+wherry_system_library(nettle nettle/sha2.h nettle)
+wherry_system_library(zstd zstd.h zstd)
+
+# gzip: ISA-L where the distribution has it (x86-64), zlib elsewhere.
+find_path(WHERRY_ISAL_INCLUDE isa-l/igzip_lib.h)
+mark_as_advanced(WHERRY_ISAL_INCLUDE)
+add_library(wherry::gzip INTERFACE IMPORTED GLOBAL)
+if(WHERRY_ISAL_INCLUDE)
+  set(WHERRY_GZIP_SOURCE gzip_isal.cpp)
+  target_link_libraries(wherry::gzip INTERFACE isal)
+else()
+  find_package(ZLIB REQUIRED)
+  set(WHERRY_GZIP_SOURCE gzip_zlib.cpp)
+  target_link_libraries(wherry::gzip INTERFACE ZLIB::ZLIB)
+endif()

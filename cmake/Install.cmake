@@ -11,6 +11,9 @@ endif()")
 if(TARGET wherry)
   install(TARGETS wherry RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
+if(TARGET wherry-unpack)
+  install(TARGETS wherry-unpack RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/wherry")
+endif()
 if(TARGET wherry_init)
   # 0555: a container must find no writable bit on the program that set it up.
   install(TARGETS wherry_init RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/wherry"

@@ -11,7 +11,10 @@ if(WHERRY_HAS_RELR)
   target_link_options(wherry_link INTERFACE -Wl,-z,pack-relative-relocs)
 endif()
 if(WHERRY_STATIC AND NOT WHERRY_SANITIZE AND NOT WHERRY_FUZZ)
-  target_link_options(wherry_link INTERFACE $<$<CONFIG:Release>:-static-pie>)
+  # Not for a target with the property WHERRY_DYNAMIC: it needs a library that there is no archive of.
+  target_link_options(wherry_link INTERFACE
+    $<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:$<TARGET_PROPERTY:WHERRY_DYNAMIC>>>>:-static-pie>
+    $<$<AND:$<CONFIG:Release>,$<BOOL:$<TARGET_PROPERTY:WHERRY_DYNAMIC>>>:-pie>)
 endif()
 if(NOT WHERRY_STATIC OR WHERRY_SANITIZE OR WHERRY_FUZZ)
   target_link_options(wherry_link INTERFACE -pie)

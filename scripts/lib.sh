@@ -7,13 +7,16 @@ JOBS=${JOBS:-$(nproc)}
 
 # Debian packages, by what needs them.
 PACKAGES_BUILD=(cmake ninja-build g++ libc6-dev linux-libc-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-  libcli11-dev catch2 libseccomp-dev libcap-dev)
+  libcli11-dev catch2 libseccomp-dev libcap-dev nettle-dev libzstd-dev)
+# gzip: ISA-L where Debian has it, else zlib.
+if [ "$(uname -m)" = x86_64 ]; then PACKAGES_BUILD+=(libisal-dev); else PACKAGES_BUILD+=(zlib1g-dev); fi
 PACKAGES_RUN=(busybox-static util-linux)
 PACKAGES_CLANG=(clang-14 clang libclang-rt-14-dev)
 PACKAGES_TIDY=(clang-tidy-14)
 PACKAGES_FORMAT=(clang-format-14)
 PACKAGES_CROSS=(g++-aarch64-linux-gnu qemu-user-static)
 PACKAGES_SCRIPTS=(python3)
+PACKAGES_IMAGES=(umoci buildah skopeo podman docker-registry zstd attr)
 PACKAGES_VM=(qemu-system-x86 busybox-static)
 
 say() { printf '%s\n' "$*"; }

@@ -56,6 +56,7 @@ function(unit_folder folder directory)
     PUBLIC wherry_test_flags ${WHERRY_TEST_LIBRARIES} ${unit_current_links})
 
   add_executable(unit_tests_${folder} EXCLUDE_FROM_ALL)
+  set_property(TARGET unit_tests_${folder} PROPERTY WHERRY_DYNAMIC ON)
   target_link_libraries(unit_tests_${folder} PRIVATE unit_objects_main unit_objects_${folder})
   target_link_libraries(unit_tests PRIVATE unit_objects_${folder})
 endfunction()
@@ -64,6 +65,8 @@ add_library(unit_objects_main OBJECT unit/main.cpp)
 target_link_libraries(unit_objects_main PUBLIC wherry_test_flags)
 add_executable(unit_tests)
 target_link_libraries(unit_tests PRIVATE unit_objects_main)
+# runtime/image links a library that there is no archive of.
+set_property(TARGET unit_tests PROPERTY WHERRY_DYNAMIC ON)
 
 file(GLOB unit_entries CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/unit/*" "${CMAKE_CURRENT_SOURCE_DIR}/golden")
 foreach(directory IN LISTS unit_entries)

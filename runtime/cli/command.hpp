@@ -34,9 +34,11 @@ int exec_command(const Invocation& invocation);
 int explain_command(const Invocation& invocation);
 int features_command(const Invocation& invocation);
 int help_command(const Invocation& invocation);
+int images_command(const Invocation& invocation);
 int kill_command(const Invocation& invocation);
 int list_command(const Invocation& invocation);
 int pause_command(const Invocation& invocation);
+int prune_command(const Invocation& invocation);
 int ps_command(const Invocation& invocation);
 int restore_command(const Invocation& invocation);
 int resume_command(const Invocation& invocation);
@@ -44,6 +46,7 @@ int run_command(const Invocation& invocation);
 int spec_command(const Invocation& invocation);
 int start_command(const Invocation& invocation);
 int state_command(const Invocation& invocation);
+int unpack_command(const Invocation& invocation);
 int update_command(const Invocation& invocation);
 
 }  // namespace wherry::cli

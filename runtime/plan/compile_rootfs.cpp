@@ -144,6 +144,31 @@ void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& 
   out.pid1(std::move(step), origin);
 }
 
+// An overlay over the root itself: a root made of layers, as `wherry unpack` writes it.
+bool covers_root(const oci::Mount& mount) { return mount.type == "overlay" && normalized(mount.destination) == "/"; }
+
+void add_overlay(Composer& out, const MountOptions& options, const std::string& origin) {
+  if (keeps_host_peers(out))
+    throw Error("mount overlay on /")
+        .at(origin)
+        .detail("it would appear on the host, since rootfsPropagation is shared")
+        .remedy("remove linux.rootfsPropagation");
+  std::vector<std::string> data = options.superblock;
+  data.insert(data.end(), options.data.begin(), options.data.end());
+  OverlayParts parts = parse_overlay(data, origin);
+  MountOverlay<Owned> step;
+  step.directory = std::move(parts.directory);
+  step.directory_slot = out.opened.layers;
+  step.lowers = std::move(parts.lowers);
+  step.changes = std::move(parts.changes);
+  step.changes_slot = out.opened.changes;
+  step.upper = std::move(parts.upper);
+  step.work = std::move(parts.work);
+  step.options = std::move(parts.options);
+  step.attributes = {options.set.value | options.recursive_set.value};
+  out.pid1(std::move(step), origin);
+}
+
 // config.md "mounts": a cgroup mount shows the unified hierarchy, from the container's own cgroup if it has a cgroup
 // namespace. Without one the host's mount is bound, because mounting cgroup2 anew would change the flags of all.
 void add_cgroup(Composer& out, const oci::Mount& mount, MountOptions options, const std::string& origin) {
@@ -194,6 +219,7 @@ void compile_mount(Composer& out, const oci::Mount& mount, Slot early_slot, cons
   protect_proc(out, mount, options, origin);
   refuse_id_mappings(mount, options, origin);
   if (options.bind) return add_bind(out, mount, options, early_slot, absolute(out, mount.source), origin);
+  if (covers_root(mount)) return add_overlay(out, options, origin);
   if (mount.type == "cgroup" || mount.type == "cgroup2") return add_cgroup(out, mount, std::move(options), origin);
   if (mount.type.empty() || mount.type == "bind" || mount.type == "none")
     throw Error("mount " + mount.source + " on " + mount.destination)

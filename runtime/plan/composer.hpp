@@ -57,8 +57,9 @@ class Composer {
     Slot root = slot::kNone;
     Slot null_device = slot::kNone;
     Slot notify = slot::kNone;
-    std::vector<Slot> mounts;   // by index in spec.mounts
-    std::vector<Slot> devices;  // by index in the list of wanted devices
+    Slot layers = slot::kNone, changes = slot::kNone;  // of an overlay at "/"
+    std::vector<Slot> mounts;                          // by index in spec.mounts
+    std::vector<Slot> devices;                         // by index in the list of wanted devices
   } opened;
 
   // Of the process, found by compile_process() and needed again for what comes after AwaitStart. Bit N is capability N.
@@ -73,6 +74,16 @@ class Composer {
     plan.steps.push_back({lane, Step(std::move(step)), std::move(origin)});
   }
 };
+
+// compile_overlay.cpp: what the options of an overlay name. Throws Error.
+struct OverlayParts {
+  std::string directory;            // holds all layers
+  std::vector<std::string> lowers;  // below it, the topmost first
+  std::string changes;              // holds `upper` and `work`; empty: there are none
+  std::string upper, work;
+  std::vector<std::string> options;
+};
+[[nodiscard]] OverlayParts parse_overlay(const std::vector<std::string>& data, const std::string& origin);
 
 // "/mounts/3"
 [[nodiscard]] std::string pointer(const std::string& base, std::size_t index);

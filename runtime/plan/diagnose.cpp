@@ -13,6 +13,7 @@ namespace {
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
 std::string phrase_of(const Mount<Owned>& s) { return "mount " + s.type + " on " + s.target; }
+std::string phrase_of(const MountOverlay<Owned>& s) { return "mount the layers of " + s.directory + " on /"; }
 std::string phrase_of(const Bind<Owned>& s) { return "bind " + s.source + " on " + s.target; }
 std::string phrase_of(const OpenTree<Owned>& s) { return "open " + s.path; }
 std::string phrase_of(const OpenDevice<Owned>& s) { return "open the device " + s.path; }

@@ -257,6 +257,32 @@ struct Mount {
   }
 };
 
+// overlayfs over the root. Layers are named from a directory that holds all of them, and changes from one that holds
+// `upper` and `work`: descriptors serve where the container's user cannot reach the paths, and keep the option short.
+// Rungs: "lowerdir+" for each layer (6.7); mount(2), whose one page takes about fifty layers.
+template <class M>
+struct MountOverlay {
+  typename M::Text directory;
+  Slot directory_slot = 0;                             // slot::kNone: open the path
+  typename M::template List<typename M::Text> lowers;  // the topmost first
+  typename M::Text changes;                            // empty: read-only
+  Slot changes_slot = 0;
+  typename M::Text upper, work;
+  typename M::template List<typename M::Text> options;
+  MountAttributes attributes;
+  WHERRY_STEP("mount-overlay", "the layers of an image as one root, and a place for what changes") {
+    v("directory", s.directory);
+    v("directory_slot", s.directory_slot);
+    v("lowers", s.lowers);
+    v("changes", s.changes);
+    v("changes_slot", s.changes_slot);
+    v("upper", s.upper);
+    v("work", s.work);
+    v("options", s.options);
+    v("attributes", s.attributes);
+  }
+};
+
 // `set`/`clear` change the top mount only, the recursive pair the whole tree (mount_setattr(2), AT_RECURSIVE).
 template <class M>
 struct Bind {
@@ -602,11 +628,11 @@ struct StepList {};
 using ContainerSteps =
     StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenDevice, CreateUserNamespace,
              CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring,
-             BringUpLoopback, SetHostname, SetDomainname, SetPropagation, MountRoot, Mount, Bind, CreateDevice,
-             BindDevice, CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly,
-             MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
-             SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials,
-             SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp,
-             LoadSeccompWithListener, Exec>;
+             BringUpLoopback, SetHostname, SetDomainname, SetPropagation, MountRoot, MountOverlay, Mount, Bind,
+             CreateDevice, BindDevice, CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot,
+             MakeRootReadonly, MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality,
+             SetMemoryPolicy, SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams,
+             SetCredentials, SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart,
+             LoadSeccomp, LoadSeccompWithListener, Exec>;
 
 }  // namespace wherry::plan

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whiteouts: image-spec layer.md "Whiteouts". They hide what lower layers have, and nothing of their own layer,
+// wherever in it they stand.
+#include "image/paths.hpp"
+#include "image/tree.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::image {
+namespace {
+
+constexpr std::string_view kPrefix = ".wh.";
+constexpr std::string_view kOpaqueEntry = ".wh..wh..opq";
+
+}  // namespace
+
+bool Tree::is_of_layer(const std::string& path) const { return layer_ == 0 || of_layer_.contains(path); }
+
+bool Tree::holds_of_layer(const std::string& path) const {
+  const std::string below = path + "/";
+  const auto first = of_layer_.lower_bound(below);
+  return first != of_layer_.end() && first->compare(0, below.size(), below) == 0;
+}
+
+void Tree::whiteout(const std::string& directory, const std::string& name) {
+  if (name == kOpaqueEntry) {
+    const auto found = find_directory(directory, options_.overlay);
+    if (!found) return;
+    return options_.overlay ? set_opaque(*found) : hide_all(*found);
+  }
+  const std::string hidden = name.substr(kPrefix.size());
+  if (hidden.empty() || hidden == "." || hidden == "..")
+    throw Error("unpack " + directory + "/" + name).detail("it is a whiteout of nothing");
+  const auto found = find_directory(directory, options_.overlay);
+  if (found) hide(*found, hidden);
+}
+
+void Tree::hide(const std::string& directory, const std::string& name) {
+  if (!options_.overlay) return layer_ == 0 ? void() : remove_lower(directory, name);
+  const int fd = open_directory(directory);
+  const os::Status made = os::mknodat(fd, name.c_str(), os::kTypeChar, 0);
+  if (made) return;
+  const std::string path = directory.empty() ? name : directory + "/" + name;
+  if (made.error() != EEXIST) throw Error("make the whiteout of " + path).because(made.error());
+  struct statx status {};
+  if (auto found = os::statx(fd, name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found)
+    throw Error("look up " + path).because(found.error());
+  // What this layer has stays; a file of it hides what is below by itself.
+  if ((status.stx_mode & os::kTypeMask) == os::kTypeDirectory) set_opaque(path);
+}
+
+void Tree::hide_all(const std::string& directory) {
+  if (layer_ != 0) remove_lower_children(directory);
+}
+
+void Tree::remove_lower_children(const std::string& directory) {
+  auto names = names_in(open_directory(directory), ".");
+  if (!names) throw Error("list the directory " + directory).because(names.error());
+  for (const std::string& name : *names) remove_lower(directory, name);
+}
+
+void Tree::remove_lower(const std::string& directory, const std::string& name) {
+  const std::string path = directory.empty() ? name : directory + "/" + name;
+  const int fd = open_directory(directory);
+  if (!is_of_layer(path) && !holds_of_layer(path)) {
+    forget(path);
+    if (auto gone = remove_tree(fd, name.c_str()); !gone) throw Error("remove " + path).because(gone.error());
+    return;
+  }
+  struct statx status {};
+  if (auto found = os::statx(fd, name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found) return;
+  if ((status.stx_mode & os::kTypeMask) == os::kTypeDirectory) remove_lower_children(path);
+}
+
+void Tree::set_opaque(const std::string& directory) {
+  auto fd = os::openat(open_directory(directory), ".", os::kRdOnly | os::kDirectory);
+  if (!fd) throw Error("open the directory " + directory).because(fd.error());
+  const long done = os::raw_syscall(__NR_fsetxattr, fd->get(), os::address(kOpaqueName), os::address("y"), 1, 0);
+  if (done < 0)
+    throw Error("mark the directory " + directory + " as opaque")
+        .because(static_cast<int>(-done))
+        .remedy("the store needs a file system with user extended attributes; or use --layers flat");
+  directories_[directory].opaque = true;
+}
+
+}  // namespace wherry::image
