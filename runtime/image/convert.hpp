@@ -16,11 +16,11 @@ struct ConvertOptions {
   Profile profile = Profile::kDefault;
   bool rootless = false;  // for a user without privileges: no network namespace, no resources
   bool terminal = false;
-  std::vector<IdRange> uids, gids;     // of the user namespace; empty: none
-  std::vector<std::string> arguments;  // in place of the image's Cmd
+  std::vector<IdRange> uids{}, gids{};   // of the user namespace; empty: none
+  std::vector<std::string> arguments{};  // in place of the image's Cmd
   // overlay: the layers' directories, the topmost first, and where changes go; empty: a flat rootfs
-  std::vector<std::string> lowers;
-  std::string upper, work;
+  std::vector<std::string> lowers{};
+  std::string upper{}, work{};
 };
 
 struct Converted {

@@ -73,9 +73,9 @@ void Tree::apply(TarReader& reader) {
     try {
       apply_entry(entry, reader);
     } catch (const Error& error) {
-      const std::string prefix = "unpack " + entry.name;
-      if (error.message().rfind("unpack ", 0) == 0 || error.message().rfind("read the tar", 0) == 0) throw;
-      throw Error(prefix).because(error.number()).detail(error.message());
+      const std::string& message = error.message();
+      if (error.code() != 1 || message.rfind("unpack ", 0) == 0 || message.rfind("read the tar", 0) == 0) throw;
+      throw Error("unpack " + entry.name).because(error.number()).detail(message);
     }
   }
   ++layer_;

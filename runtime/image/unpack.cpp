@@ -197,6 +197,7 @@ class Unpacking {
       tree.apply(reader);
       reader.drain();
     } catch (const Error& error) {
+      if (error.code() != 1) throw;  // interrupted
       throw Error("layer " + layer.name).because(error.number()).detail(error.message());
     }
     ahead_->end(at);

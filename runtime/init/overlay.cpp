@@ -57,6 +57,7 @@ os::Status configure(int filesystem, const Step& step, int changes) noexcept {
 os::Result<Fd> make_new(const Step& step, int changes) noexcept {
   auto filesystem = os::fsopen("overlay");
   if (!filesystem) return filesystem;
+  (void)set_text(filesystem->get(), "source", "overlay");  // decoration, for /proc/mounts
   os::Status status = configure(filesystem->get(), step, changes);
   if (status) status = os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
   if (!status) return os::Result<Fd>::failure(status.error());

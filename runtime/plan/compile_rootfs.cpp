@@ -153,6 +153,11 @@ void add_overlay(Composer& out, const MountOptions& options, const std::string& 
         .at(origin)
         .detail("it would appear on the host, since rootfsPropagation is shared")
         .remedy("remove linux.rootfsPropagation");
+  if (out.opens_early())
+    throw Error("mount overlay on /")
+        .at(origin)
+        .detail("its layers cannot be mapped to the ids of a user namespace by this version")
+        .remedy("use a flat rootfs (wherry unpack --layers flat)");
   std::vector<std::string> data = options.superblock;
   data.insert(data.end(), options.data.begin(), options.data.end());
   OverlayParts parts = parse_overlay(data, origin);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/convert.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "image/json.hpp"
 #include "oci/reader.hpp"
@@ -56,7 +58,8 @@ TEST_CASE("conversion.md: annotations, of which a label of the same name wins") 
   image.stop_signal = "SIGINT";
   image.exposed_ports = {"80/tcp", "9/udp"};
   image.labels = {{"org.opencontainers.image.author", "you"}, {"x", "y"}};
-  const auto annotations = converted(image).annotations;
+  const oci::Spec spec = converted(image);
+  const std::map<std::string, std::string> annotations(spec.annotations.begin(), spec.annotations.end());
   CHECK(annotations.at("org.opencontainers.image.author") == "you");
   CHECK(annotations.at("org.opencontainers.image.os") == "linux");
   CHECK(annotations.at("org.opencontainers.image.stopSignal") == "SIGINT");

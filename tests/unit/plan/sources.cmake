@@ -7,6 +7,7 @@ unit_sources(
   explain_test.cpp
   limits_test.cpp
   mount_options_test.cpp
+  overlay_test.cpp
   seccomp_shrink_test.cpp
   seccomp_test.cpp
   wire_test.cpp)
