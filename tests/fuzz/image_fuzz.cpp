@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration of a hostile image, and its /etc/passwd and /etc/group: what is accepted becomes a config.json that
 // this runtime accepts, without an annotation that it acts on.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A tar stream of a hostile image, in parts of any size: it is read to its end or refused, and what is read keeps the
 // promises of tar.hpp.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -52,7 +53,7 @@ void check(const Entry& entry, TarReader& reader) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  Parts parts(data + 1, size - 1, std::size_t{1} + data[0] * 4);
+  Parts parts(data + 1, size - 1, 1 + std::size_t{data[0]} * 4);
   TarReader reader(parts);
   try {
     Entry entry;
