@@ -121,8 +121,8 @@ Account find_account(const std::string& user, std::string_view passwd, std::stri
       return false;
     });
     std::ranges::sort(account.additional_gids);
-    const auto [first, last] = std::ranges::unique(account.additional_gids);
-    account.additional_gids.erase(first, last);
+    auto& gids = account.additional_gids;
+    gids.erase(std::unique(gids.begin(), gids.end()), gids.end());
   }
   return account;
 }
