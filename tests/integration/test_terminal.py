@@ -181,10 +181,12 @@ def test_foreground_window_size(t):
 
 @known_differences({"crun": "1.8 leaves it 0 0"})
 def test_foreground_window_size_change(t):
-    child, pty = foreground(t, "trap 'stty size; exit 0' WINCH; echo ready; while :; do sleep 0.05; done", Pty(24, 80))
+    # It lives on until it has been heard: when a session leader ends, the kernel drops what no reader has seen yet.
+    child, pty = foreground(t, "trap 'stty size' WINCH; echo ready; until read line; do :; done", Pty(24, 80))
     pty.read_until("ready")
     pty.resize(50, 100)
     pty.read_until("50 100")
+    pty.write("heard\n")
     t.runtime.finish(child)
 
 
