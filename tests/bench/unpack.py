@@ -58,6 +58,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", help="names, separated by commas")
     options = parser.parse_args()
+    if "WHERRY_BENCH_ALONE" not in os.environ:  # podman mounts its storage, and leaves it mounted
+        os.environ["WHERRY_BENCH_ALONE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
     layout, tag = options.image.rsplit(":", 1)
     base = tempfile.mkdtemp(prefix="wherry-bench.", dir=os.environ.get("TMPDIR", "/var/tmp"))
     rows = {}
@@ -69,8 +72,10 @@ def main():
                 out = os.path.join(base, "out")
                 os.mkdir(out)
                 found = measure(programs(os.path.abspath(options.runtime), os.path.abspath(layout), tag, out)[name])
+                print(f"round {number}: {name}: {found[0]:.2f} s, cpu {found[2]:.2f} s", file=sys.stderr, flush=True)
                 if number:
                     rows.setdefault(name, []).append(found)
+                subprocess.run(["umount", "-q", out + "/p/overlay"], check=False)
                 shutil.rmtree(out)
                 os.sync()
     finally:
