@@ -17,7 +17,7 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-constexpr bool kIdmappedMounts = false;
+constexpr bool kIdmappedMounts = true;
 constexpr bool kNetDevices = false;
 constexpr bool kIntelRdt = false;
 

@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include <csignal>
+
+#include "container/init_program.hpp"
 #include "os/files.hpp"
 #include "os/spawn.hpp"
 #include "wherry/error.hpp"
@@ -85,6 +88,26 @@ void write_id_maps(const plan::MapIds& maps, pid_t pid) {
   }
   write_as_user(kGids, maps.gids, ::getegid(), pid);
   write_as_user(kUids, maps.uids, ::geteuid(), pid);
+}
+
+os::Fd make_id_mapping(const plan::CreateIdMapping& mapping) {
+  const Error failure("make a user namespace for id-mapped mounts");
+  InitProgram holder(0, true);  // waits for a plan that it never gets
+  const os::Child child = holder.finish();
+  const auto end = [&] {
+    (void)os::pidfd_send_signal(child.pidfd.get(), SIGKILL);  // it has nothing to do
+    (void)os::reap(child.pidfd.get());
+  };
+  try {
+    write_id_maps({mapping.uids, mapping.gids}, child.pid);
+  } catch (const Error&) {
+    end();
+    throw;
+  }
+  auto opened = os::openat(os::kAtFdcwd, ("/proc/" + std::to_string(child.pid) + "/ns/user").c_str(), os::kRdOnly);
+  end();
+  if (!opened) throw Error(failure).because(opened.error());
+  return std::move(*opened);
 }
 
 }  // namespace wherry::container

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "os/core/fd.hpp"
 #include "plan/host_step.hpp"
 
 namespace wherry::container {
@@ -16,5 +17,8 @@ void write_id_maps(const plan::MapIds& maps, pid_t pid);
 
 // The content of uid_map. Exposed for its test.
 [[nodiscard]] std::string map_text(const std::vector<plan::IdMap>& maps);
+
+// A user namespace with these maps, in which nothing runs any more. Throws Error.
+[[nodiscard]] os::Fd make_id_mapping(const plan::CreateIdMapping& mapping);
 
 }  // namespace wherry::container

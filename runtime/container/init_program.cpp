@@ -50,8 +50,9 @@ os::Fd must(os::Result<os::Fd> made, const char* what) {
 
 }  // namespace
 
-InitProgram::InitProgram(unsigned preserve_fds)
+InitProgram::InitProgram(unsigned preserve_fds, bool own_user_namespace)
     : preserve_fds_(open_ones(preserve_fds)),
+      own_user_namespace_(own_user_namespace),
       page_(must(os::make_memory("wherry-plan", os::kMfdNoexecSeal), "make the plan's memory")),
       page_number_(page_.get()) {
   int ends[2];
@@ -66,6 +67,7 @@ InitProgram::InitProgram(unsigned preserve_fds)
 
 InitProgram::InitProgram(InitProgram&& other) noexcept
     : preserve_fds_(other.preserve_fds_),
+      own_user_namespace_(other.own_user_namespace_),
       channel_(std::move(other.channel_)),
       their_channel_(std::move(other.their_channel_)),
       page_(std::move(other.page_)),
@@ -87,6 +89,7 @@ os::Program InitProgram::program() const {
   program.args = {"wherry-init", std::to_string(their_channel_.get()), std::to_string(page_number_)};
   program.kept = {their_channel_.get(), page_number_};
   program.first_closed = 3 + preserve_fds_;
+  program.own_user_namespace = own_user_namespace_;
   return program;
 }
 

@@ -201,6 +201,8 @@ void Launch::execute(const plan::AttachDeviceFilter& step) {
 
 void Launch::execute(const plan::MapIds& step) { write_id_maps(step, init_.pid); }
 
+void Launch::execute(const plan::CreateIdMapping& step) { bind(step.slot, make_id_mapping(step)); }
+
 void Launch::execute(const plan::ProvideHookState& step) {
   state_.status = step.status;
   if (pid_ != 0) state_.pid = pid_;

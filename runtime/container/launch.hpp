@@ -75,6 +75,7 @@ class Launch {
   void execute(const plan::DelegateCgroup& step);
   void execute(const plan::AttachDeviceFilter& step);
   void execute(const plan::MapIds& step);
+  void execute(const plan::CreateIdMapping& step);
   void execute(const plan::ProvideHookState& step);
   void execute(const plan::RunHook<plan::Owned>& step);
   void execute(const plan::HandOverListener& step);

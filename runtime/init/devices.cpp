@@ -48,6 +48,58 @@ Outcome adopt_device(const plan::CreateDevice<Wired>& step, const Context& conte
   return outcome;
 }
 
+// Some file system to make a node on, and a namespace to attach it in: before 6.15 open_tree(2) clones only what is
+// attached. The descriptors are shared with the parent, which finds the number in the pipe: a negative one is an errno.
+[[noreturn]] void make_node(const plan::MakeDevice<Wired>& step, int report) noexcept {
+  (void)os::raw_syscall(__NR_umask, 0);
+  const auto node = [&]() -> os::Result<Fd> {
+    const auto failure = [](os::Status status) { return os::Result<Fd>::failure(status.error()); };
+    if (auto own = os::mount("", "/", "", os::kMsSlave | os::kMsRec, nullptr); !own) return failure(own);
+    auto filesystem = os::fsopen("tmpfs");
+    if (!filesystem) return filesystem;
+    if (auto made = os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0); !made)
+      return failure(made);
+    auto tree = os::fsmount(filesystem->get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    if (!tree) return tree;
+    const auto mode = static_cast<unsigned>(step.mode.value);
+    if (auto made = os::mknodat(tree->get(), "node", mode, device_number(step.major, step.minor)); !made)
+      return failure(made);
+    if (auto owned = os::fchownat(tree->get(), "node", step.uid, step.gid, os::kAtSymlinkNofollow); !owned)
+      return failure(owned);
+    if (auto put = os::move_mount(tree->get(), "", os::kAtFdcwd, "/", MOVE_MOUNT_F_EMPTY_PATH); !put)
+      return failure(put);
+    return os::open_tree(tree->get(), "node", os::kOpenTreeClone);
+  };
+  auto made = node();
+  const int number = made ? made->release() : -made.error();
+  (void)os::write(report, &number, sizeof number);
+  os::exit_group(0);
+}
+
+os::Result<Fd> make_node_in_child(const plan::MakeDevice<Wired>& step) noexcept {
+  int ends[2] = {-1, -1};
+  if (auto made = os::status_of(os::raw_syscall(__NR_pipe2, os::address(ends), os::kCloexec | os::kNonBlock)); !made)
+    return os::Result<Fd>::failure(made.error());
+  const Fd reader(ends[0]), writer(ends[1]);
+  clone_args arguments{};
+  arguments.flags = CLONE_FILES | CLONE_NEWNS;
+  arguments.exit_signal = 17;  // SIGCHLD
+  const long child = os::raw_syscall(__NR_clone3, os::address(&arguments), sizeof arguments);
+  if (child < 0) return os::Result<Fd>::failure(static_cast<int>(-child));
+  if (child == 0) make_node(step, writer.get());
+  (void)os::raw_syscall(__NR_wait4, child, 0, 0, 0);  // what it has to say is in the pipe
+  int number = -ECHILD;                               // it was killed
+  (void)os::read(reader.get(), &number, sizeof number);
+  return number < 0 ? os::Result<Fd>::failure(-number) : os::Result<Fd>(Fd(number));
+}
+
+bool has_owner_and_mode(int fd, const plan::MakeDevice<Wired>& step) noexcept {
+  struct statx status {};
+  return os::statx(fd, "", os::kAtEmptyPath, STATX_MODE | STATX_UID | STATX_GID, status) &&
+         (status.stx_mode & 07777U) == (step.mode.value & 07777) && status.stx_uid == step.uid &&
+         status.stx_gid == step.gid;
+}
+
 os::Result<Fd> open_multiplexer(const Context& context) noexcept {
   auto master = open_in_root(context.root.get(), "/dev/pts/ptmx", os::kRdWr | os::kNoCtty);
   if (!master) master = open_in_root(context.root.get(), "/dev/ptmx", os::kRdWr | os::kNoCtty);
@@ -109,6 +161,22 @@ Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept 
     return outcome;
   context.slots[step.slot] = static_cast<Fd&&>(*tree);
   return done();
+}
+
+Outcome execute(const plan::MakeDevice<Wired>& step, Context& context) noexcept {
+  if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
+  auto host = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone);
+  const bool usable =
+      host && is_device(host->get(), "", os::kAtEmptyPath, step.mode.value & os::kTypeMask, step.major, step.minor);
+  if (usable && has_owner_and_mode(host->get(), step)) {
+    context.slots[step.slot] = static_cast<Fd&&>(*host);
+    return done();
+  }
+  auto made = make_node_in_child(step);
+  const bool forbidden = !made && made.error() == EPERM;
+  if (!made && !(forbidden && usable)) return outcome_of(made);
+  context.slots[step.slot] = static_cast<Fd&&>(made ? *made : *host);
+  return done(made ? 1 : 2);
 }
 
 Outcome execute(const plan::CreateDevice<Wired>& step, Context& context) noexcept {

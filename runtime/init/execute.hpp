@@ -35,6 +35,7 @@ Outcome execute(const plan::MakeRootReadonly<Wired>& step, Context& context) noe
 
 // mounts.cpp
 Outcome execute(const plan::OpenTree<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::OpenFilesystem<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::MakeReadonly<Wired>& step, Context& context) noexcept;
@@ -42,6 +43,7 @@ Outcome execute(const plan::MaskPath<Wired>& step, Context& context) noexcept;
 
 // devices.cpp
 Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::MakeDevice<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::CreateDevice<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::BindDevice<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::CreateSymlink<Wired>& step, Context& context) noexcept;

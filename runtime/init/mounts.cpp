@@ -40,6 +40,13 @@ Outcome set_propagation(int tree, plan::Propagation propagation) noexcept {
   return change(tree, 0, 0, propagation.value, (propagation.value & os::kMsRec) != 0);
 }
 
+Outcome map_ids(const Context& context, int tree, Slot mapping, bool recursive) noexcept {
+  if (mapping == plan::slot::kNone) return done();
+  mount_attr attributes{MOUNT_ATTR_IDMAP, 0, 0, static_cast<uint64_t>(slot_fd(context, mapping))};
+  const int flags = os::kAtEmptyPath | (recursive ? os::kAtRecursive : 0);
+  return outcome_of(os::mount_setattr(tree, "", static_cast<unsigned>(flags), attributes), Detail::kIdMapping);
+}
+
 Result<bool> is_directory(int fd) noexcept {
   struct statx status {};
   if (auto found = os::statx(fd, "", os::kAtEmptyPath, STATX_TYPE, status); !found)
@@ -91,7 +98,8 @@ Outcome configure(int filesystem, const plan::ListView<TextView>& options) noexc
 }
 
 // Rung 0: a detached mount by the mount API of 5.2.
-Result<Fd> make_filesystem(const plan::Mount<Wired>& step, Outcome& outcome) noexcept {
+template <class Step>
+Result<Fd> make_filesystem(const Step& step, Outcome& outcome) noexcept {
   auto filesystem = os::fsopen(step.type.data);
   if (!filesystem) {
     outcome = failed(filesystem.error(), Detail::kMountCreate);
@@ -278,8 +286,21 @@ Outcome execute(const plan::OpenTree<Wired>& step, Context& context) noexcept {
   auto tree = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone | static_cast<unsigned>(recursive));
   if (!tree) return failed(tree.error(), Detail::kMountSource);
   if (Outcome outcome = set_propagation(tree->get(), step.propagation); outcome.error != 0) return outcome;
+  if (Outcome outcome = map_ids(context, tree->get(), step.mapping, step.map_recursive); outcome.error != 0)
+    return outcome;
   context.slots[step.slot] = static_cast<Fd&&>(*tree);
   return done();
+}
+
+Outcome execute(const plan::OpenFilesystem<Wired>& step, Context& context) noexcept {
+  if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
+  if (has_long_option(step.options)) return failed(E2BIG, Detail::kTooLarge);
+  Outcome outcome = done();
+  auto tree = make_filesystem(step, outcome);
+  if (!tree) return outcome;
+  outcome = map_ids(context, tree->get(), step.mapping, false);
+  if (outcome.error == 0) context.slots[step.slot] = static_cast<Fd&&>(*tree);
+  return outcome;
 }
 
 Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept {
@@ -314,6 +335,7 @@ Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept {
   Outcome outcome = change(tree->get(), step.recursive_set.value, step.recursive_clear.value, 0, true);
   if (outcome.error == 0) outcome = change(tree->get(), step.set.value, step.clear.value, 0, false);
   if (outcome.error == 0) outcome = set_propagation(tree->get(), step.propagation);
+  if (outcome.error == 0 && step.copy_up) outcome = copy_up(target->get(), tree->get());
   return outcome.error == 0 ? attach(tree->get(), target->get()) : outcome;
 }
 

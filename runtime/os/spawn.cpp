@@ -106,9 +106,10 @@ Spawning::Spawning(Program program) : shared_(new Shared(std::move(program))) {
   uint64_t before = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&all), address(&before), kSignalSetSize);
   shared.busy = 1;
-  constexpr int kFlags = CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | SIGCHLD;
+  const int flags =
+      CLONE_VM | CLONE_CHILD_CLEARTID | CLONE_PIDFD | SIGCHLD | (shared.program.own_user_namespace ? CLONE_NEWUSER : 0);
   const int pid =
-      ::clone(Shared::run, shared.stack.data() + shared.stack.size(), kFlags, &shared, &pidfd, nullptr, &shared.busy);
+      ::clone(Shared::run, shared.stack.data() + shared.stack.size(), flags, &shared, &pidfd, nullptr, &shared.busy);
   if (pid < 0) shared.clone_error = errno, shared.busy = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&before), 0, kSignalSetSize);
   if (pid > 0) shared.child = Child{pid, Fd(pidfd)};

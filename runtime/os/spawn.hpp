@@ -23,6 +23,7 @@ struct Program {
   std::vector<int> kept;      // lose FD_CLOEXEC in the child
   unsigned first_closed = 3;  // descriptors from here on are closed at the exec, but for `kept`
   bool own_group = false;     // setpgid(0, 0)
+  bool own_user_namespace = false;
 };
 
 struct Child {

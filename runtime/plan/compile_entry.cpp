@@ -55,6 +55,7 @@ std::vector<Joined> open_namespaces(Composer& out) {
     const Joined entry{namespaces[i].type, out.new_slot(origin), origin};
     out.init(OpenNamespace<Owned>{{clone_flag(entry.type)}, namespaces[i].path, entry.slot}, origin);
     joined.push_back(entry);
+    if (entry.type == NamespaceType::kUser) out.opened.user_namespace = entry.slot;
   }
   return joined;
 }
@@ -74,12 +75,6 @@ void enter_namespaces(Composer& out, const std::vector<Joined>& joined) {
   });
   enter([](NamespaceType type) { return type == NamespaceType::kPid; });
   if (out.facts.privileged) enter(is_user);
-}
-
-std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings) {
-  std::vector<IdMap> maps;
-  for (const oci::IdMapping& mapping : mappings) maps.push_back({mapping.container_id, mapping.host_id, mapping.size});
-  return maps;
 }
 
 void create_user_namespace(Composer& out) {
@@ -162,6 +157,12 @@ void compile_cgroup(Composer& out) {
 }
 
 }  // namespace
+
+std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings) {
+  std::vector<IdMap> maps;
+  for (const oci::IdMapping& mapping : mappings) maps.push_back({mapping.container_id, mapping.host_id, mapping.size});
+  return maps;
+}
 
 // Joined namespaces are opened and entered first, a user namespace is made first: it is to own the others.
 Namespaces namespaces_ahead(const oci::Spec& spec, const Facts& facts) {

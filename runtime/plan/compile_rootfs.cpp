@@ -123,6 +123,20 @@ void add_bind(Composer& out, const oci::Mount& mount, const MountOptions& option
   out.pid1(std::move(step), origin);
 }
 
+void refuse_copy_up(const oci::Mount& mount, const MountOptions& options, const std::string& origin) {
+  if (options.copy_up && mount.type != "tmpfs")
+    throw Error("mount " + mount.type + " on " + normalized(mount.destination))
+        .at(origin)
+        .because(EINVAL)
+        .detail("tmpcopyup is for tmpfs");
+}
+
+std::vector<std::string> filesystem_options(const MountOptions& options) {
+  std::vector<std::string> all = options.superblock;
+  all.insert(all.end(), options.data.begin(), options.data.end());
+  return all;
+}
+
 void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& options, std::string type,
                     const std::string& origin) {
   Mount<Owned> step;
@@ -130,17 +144,74 @@ void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& 
   step.source = mount.source;
   step.attributes = {options.set.value | options.recursive_set.value};
   step.superblock_readonly = options.readonly && !mount_flag_suffices(type);
-  step.options = options.superblock;
-  step.options.insert(step.options.end(), options.data.begin(), options.data.end());
+  step.options = filesystem_options(options);
   step.propagation = options.propagation;
   step.copy_up = options.copy_up;
   step.fallback = fallback_for(out, type);
   step.type = std::move(type);
-  if (step.copy_up && step.type != "tmpfs")
-    throw Error("mount " + step.type + " on " + step.target)
-        .at(origin)
-        .because(EINVAL)
-        .detail("tmpcopyup is for tmpfs");
+  refuse_copy_up(mount, options, origin);
+  out.pid1(std::move(step), origin);
+}
+
+// ---- id-mapped mounts (config.md "idmap", config-linux.md "mounts": uidMappings)
+
+bool maps_ids(const oci::Mount& mount, const MountOptions& options) {
+  return options.idmap || !mount.uid_mappings.empty() || !mount.gid_mappings.empty();
+}
+
+void refuse_mapping(const Composer& out, const oci::Mount& mount, const MountOptions& options,
+                    const std::string& origin) {
+  const Error error = Error("mount " + mount.source + " on " + mount.destination).at(origin);
+  if (mount.uid_mappings.empty() && !out.has(NamespaceType::kUser))
+    throw Error(error)
+        .detail("there is nothing to map ids by")
+        .remedy("add uidMappings and gidMappings, or a user namespace");
+  if (!out.facts.privileged)
+    throw Error(error)
+        .because(EPERM)
+        .detail("id-mapped mounts need CAP_SYS_ADMIN over the file system")
+        .remedy("run as root");
+  if (!options.bind && (mount.type == "cgroup" || mount.type == "cgroup2"))
+    throw Error(error).because(EINVAL).detail("cgroups cannot be id-mapped").remedy("remove idmap and the mappings");
+}
+
+// A joined user namespace serves as it is; a new one exists too late, so its maps are made a second time.
+Slot mapping_slot(Composer& out, const oci::Mount& mount, std::vector<CreateIdMapping>& made,
+                  const std::string& origin) {
+  const bool own = !mount.uid_mappings.empty();
+  if (!own && out.opened.user_namespace != slot::kNone) return out.opened.user_namespace;
+  CreateIdMapping wanted{id_maps(own ? mount.uid_mappings : out.spec.linux.uid_mappings),
+                         id_maps(own ? mount.gid_mappings : out.spec.linux.gid_mappings), slot::kNone};
+  for (const CreateIdMapping& one : made)
+    if (one.uids == wanted.uids && one.gids == wanted.gids) return one.slot;
+  wanted.slot = out.new_slot(origin);
+  out.host(wanted, origin);
+  made.push_back(wanted);
+  return wanted.slot;
+}
+
+void open_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& options, Slot slot, Slot mapping,
+                     const std::string& origin) {
+  refuse_copy_up(mount, options, origin);
+  OpenFilesystem<Owned> step;
+  step.type = mount.type;
+  step.source = mount.source;
+  step.attributes = {options.set.value | options.recursive_set.value};
+  step.superblock_readonly = options.readonly && !mount_flag_suffices(mount.type);
+  step.options = filesystem_options(options);
+  step.slot = slot;
+  step.mapping = mapping;
+  out.init(std::move(step), origin);
+}
+
+void add_opened_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& options, Slot slot,
+                           const std::string& origin) {
+  Bind<Owned> step;
+  step.target = normalized(mount.destination);
+  step.source = mount.type;
+  step.slot = slot;
+  step.propagation = options.propagation;
+  step.copy_up = options.copy_up;
   out.pid1(std::move(step), origin);
 }
 
@@ -183,14 +254,6 @@ void add_cgroup(Composer& out, const oci::Mount& mount, MountOptions options, co
   add_bind(out, mount, options, slot::kNone, out.facts.cgroup_mount, origin);
 }
 
-void refuse_id_mappings(const oci::Mount& mount, const MountOptions& options, const std::string& origin) {
-  if (!options.idmap && mount.uid_mappings.empty() && mount.gid_mappings.empty()) return;
-  throw Error("mount " + mount.source + " on " + mount.destination)
-      .at(origin)
-      .detail("id-mapped mounts are not supported by this version")
-      .remedy("remove idmap, uidMappings and gidMappings");
-}
-
 // What may be bound below /proc: files that lxcfs and the like put there.
 constexpr const char* kProcFiles[] = {
     "/proc/cpuinfo",
@@ -222,7 +285,7 @@ void protect_proc(const Composer& out, const oci::Mount& mount, const MountOptio
 void compile_mount(Composer& out, const oci::Mount& mount, Slot early_slot, const std::string& origin) {
   MountOptions options = parse_mount_options(mount.options);
   protect_proc(out, mount, options, origin);
-  refuse_id_mappings(mount, options, origin);
+  if (early_slot != slot::kNone && !options.bind) return add_opened_filesystem(out, mount, options, early_slot, origin);
   if (options.bind) return add_bind(out, mount, options, early_slot, absolute(out, mount.source), origin);
   if (covers_root(mount)) return add_overlay(out, options, origin);
   if (mount.type == "cgroup" || mount.type == "cgroup2") return add_cgroup(out, mount, std::move(options), origin);
@@ -291,29 +354,56 @@ OpenDevice<Owned> open_null_device(Composer& out) {
   return {"/dev/null", out.opened.null_device, {os::kTypeChar}, 1, 3};
 }
 
+uint32_t host_id(const std::vector<oci::IdMapping>& maps, uint32_t id, const std::string& origin) {
+  for (const oci::IdMapping& map : maps)
+    if (id >= map.container_id && id - map.container_id < map.size) return map.host_id + (id - map.container_id);
+  throw Error("make a device node").at(origin).detail("the id " + std::to_string(id) + " is not mapped");
+}
+
 void open_devices_early(Composer& out) {
   for (const auto& [device, origin] : wanted_devices(out)) {
     const uint64_t type = device.mode.value & os::kTypeMask;
     Slot& slot = out.opened.devices.emplace_back(slot::kNone);
     if (type == os::kTypeFifo) continue;
     slot = out.new_slot(origin);
-    out.init(OpenDevice<Owned>{device.path, slot, {type}, device.major, device.minor}, origin);
+    if (origin.empty() || !out.is_new(NamespaceType::kUser)) {
+      out.init(OpenDevice<Owned>{device.path, slot, {type}, device.major, device.minor}, origin);
+    } else {
+      const oci::Linux& config = out.spec.linux;
+      out.init(MakeDevice<Owned>{device.path, slot, device.mode, device.major, device.minor,
+                                 host_id(config.uid_mappings, device.uid, origin + "/uid"),
+                                 host_id(config.gid_mappings, device.gid, origin + "/gid")},
+               origin);
+    }
   }
 }
 
 void open_mounts_early(Composer& out, Propagation propagation) {
+  std::vector<CreateIdMapping> mappings;
   for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
     const oci::Mount& mount = out.spec.mounts[i];
     const MountOptions options = parse_mount_options(mount.options);
+    const bool mapped = maps_ids(mount, options);
     Slot& slot = out.opened.mounts.emplace_back(slot::kNone);
-    if (!options.bind) continue;
+    if (!mapped && !(options.bind && out.opens_early())) continue;
     const std::string origin = pointer("/mounts", i);
+    if (mapped) refuse_mapping(out, mount, options, origin);
+    const Slot mapping = mapped ? mapping_slot(out, mount, mappings, origin) : slot::kNone;
     slot = out.new_slot(origin);
-    out.init(OpenTree<Owned>{absolute(out, mount.source), slot, options.recursive, propagation}, origin);
+    if (!options.bind) {
+      open_filesystem(out, mount, options, slot, mapping, origin);
+      continue;
+    }
+    out.init(OpenTree<Owned>{absolute(out, mount.source), slot, options.recursive, propagation, mapping,
+                             options.idmap_recursive},
+             origin);
   }
+}
+
+void open_notify_directory_early(Composer& out, Propagation propagation) {
   if (out.facts.notify_socket.empty()) return;
   out.opened.notify = out.new_slot("");
-  out.init(OpenTree<Owned>{out.facts.notify_socket, out.opened.notify, false, propagation});
+  out.init(OpenTree<Owned>{out.facts.notify_socket, out.opened.notify, false, propagation, slot::kNone, false});
 }
 
 Slot at(const std::vector<Slot>& slots, std::size_t index) { return index < slots.size() ? slots[index] : slot::kNone; }
@@ -346,13 +436,15 @@ void add_notify_directory(Composer& out) {
 
 }  // namespace
 
-// In the init lane, with the host's rights: the container's user may not reach these paths.
+// In the init lane, with the host's rights: the container's user may not reach these paths, nor map ids.
 void compile_early_sources(Composer& out) {
-  if (!out.opens_early() || !out.has(NamespaceType::kMount)) return;
+  if (!out.has(NamespaceType::kMount)) return;
   const Propagation propagation{inherited_propagation(out)};
-  out.opened.root = out.new_slot("/root/path");
-  out.init(OpenTree<Owned>{out.facts.rootfs, out.opened.root, true, propagation}, "/root/path");
   open_mounts_early(out, propagation);
+  if (!out.opens_early()) return;
+  out.opened.root = out.new_slot("/root/path");
+  out.init(OpenTree<Owned>{out.facts.rootfs, out.opened.root, true, propagation, slot::kNone, false}, "/root/path");
+  open_notify_directory_early(out, propagation);
   if (!binds_dev(out.spec)) open_devices_early(out);
   if (!out.spec.linux.masked_paths.empty()) out.init(open_null_device(out), "/linux/maskedPaths");
 }

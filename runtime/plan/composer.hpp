@@ -57,6 +57,7 @@ class Composer {
     Slot root = slot::kNone;
     Slot null_device = slot::kNone;
     Slot notify = slot::kNone;
+    Slot user_namespace = slot::kNone;                 // the one that is joined
     Slot layers = slot::kNone, changes = slot::kNone;  // of an overlay at "/"
     std::vector<Slot> mounts;                          // by index in spec.mounts
     std::vector<Slot> devices;                         // by index in the list of wanted devices
@@ -93,6 +94,7 @@ void refuse_unsupported(const oci::Spec& spec);
 void refuse_unsupported(const oci::Process& process);
 
 // compile_entry.cpp
+[[nodiscard]] std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings);
 void compile_early_sources(Composer& out);
 void compile_entry(Composer& out);
 void compile_identity(Composer& out);

@@ -16,6 +16,8 @@ std::string phrase_of(const Mount<Owned>& s) { return "mount " + s.type + " on "
 std::string phrase_of(const MountOverlay<Owned>& s) { return "mount the layers of " + s.directory + " on /"; }
 std::string phrase_of(const Bind<Owned>& s) { return "bind " + s.source + " on " + s.target; }
 std::string phrase_of(const OpenTree<Owned>& s) { return "open " + s.path; }
+std::string phrase_of(const OpenFilesystem<Owned>& s) { return "mount " + s.type; }
+std::string phrase_of(const MakeDevice<Owned>& s) { return "make the device " + s.path; }
 std::string phrase_of(const OpenDevice<Owned>& s) { return "open the device " + s.path; }
 std::string phrase_of(const OpenNamespace<Owned>& s) {
   return "open the " + name_of_namespaces(s.types.value) + " namespace " + s.path;
@@ -101,6 +103,8 @@ const char* text_of(Detail detail) {
       return "the plan is damaged";
     case Detail::kHostGone:
       return "the runtime ended before it was done";
+    case Detail::kIdMapping:
+      return "its ids could not be mapped";
     case Detail::kListener:
       return "the listener could not be handed over";
     case Detail::kLoopback:
@@ -121,7 +125,8 @@ const char* text_of(Detail detail) {
   return "";
 }
 
-std::string option_text(const Mount<Owned>& mount, const Failure& failure) {
+template <class Mounted>
+std::string option_text(const Mounted& mount, const Failure& failure) {
   if (failure.argument >= mount.options.size()) return "an option was refused";
   const std::string& option = mount.options[failure.argument];
   if (failure.detail == Detail::kMountOptionUnknown)
@@ -133,6 +138,8 @@ std::string option_text(const Mount<Owned>& mount, const Failure& failure) {
 std::string detail_text(const Step& step, const Failure& failure) {
   if (failure.detail == Detail::kMountOption || failure.detail == Detail::kMountOptionUnknown)
     if (const auto* mount = std::get_if<Mount<Owned>>(&step)) return option_text(*mount, failure);
+  if (failure.detail == Detail::kMountOption || failure.detail == Detail::kMountOptionUnknown)
+    if (const auto* opened = std::get_if<OpenFilesystem<Owned>>(&step)) return option_text(*opened, failure);
   if (failure.detail == Detail::kMountCreate && failure.error == ENODEV)
     return "the kernel does not know this file system";
   if (failure.detail == Detail::kHookExit) return "it exited with status " + std::to_string(failure.argument);
@@ -197,6 +204,10 @@ std::string remedy_text(const Step& step, const Failure& failure) {
       return "make it a directory";
     case Detail::kMountSource:
       return failure.error == ENOENT ? "create the source" : "";
+    case Detail::kIdMapping:
+      return failure.error == EINVAL
+                 ? "this kernel cannot map the ids of this file system: remove idmap and the mappings"
+                 : "";
     default:
       return "";
   }

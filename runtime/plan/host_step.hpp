@@ -101,6 +101,18 @@ struct MapIds {
   }
 };
 
+// A user namespace that nothing runs in: only its maps count, for mounts (mount_setattr(2), MOUNT_ATTR_IDMAP).
+struct CreateIdMapping {
+  std::vector<IdMap> uids, gids;
+  Slot slot = 0;
+  bool operator==(const CreateIdMapping&) const = default;
+  WHERRY_STEP("create-id-mapping", "as which ids the owners of files are shown") {
+    v("uids", s.uids);
+    v("gids", s.gids);
+    v("slot", s.slot);
+  }
+};
+
 // Fills slot::kHookState for the hooks that run inside.
 struct ProvideHookState {
   std::string status;

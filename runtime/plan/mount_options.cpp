@@ -137,6 +137,7 @@ void apply(const Row& row, const std::string& option, MountOptions& out) {
       return;
     case Effect::kIdmap:
       out.idmap = true;
+      out.idmap_recursive = row.bits != 0;
       return;
     case Effect::kNothing:
       return;

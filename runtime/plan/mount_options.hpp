@@ -19,6 +19,7 @@ struct MountOptions {
   bool readonly = false;                // "ro" was given
   bool copy_up = false;                 // tmpcopyup
   bool idmap = false;                   // idmap or ridmap
+  bool idmap_recursive = false;         // ridmap
   std::vector<std::string> superblock;  // "sync" and the like, for a new superblock
   std::vector<std::string> data;        // for the file system, in order
 };

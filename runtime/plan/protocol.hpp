@@ -65,6 +65,7 @@ enum class Detail : uint32_t {
   kHostGone,     // the host closed its end
   kLoopback,
   kListener,  // the agent did not get it
+  kIdMapping,
 };
 
 // wherry-init's exit code, plus an errno, when it could not read its plan.

@@ -101,11 +101,36 @@ struct OpenTree {
   Slot slot = 0;
   bool recursive = false;
   Propagation propagation;
+  Slot mapping = 0;  // slot::kNone, or a user namespace for MOUNT_ATTR_IDMAP
+  bool map_recursive = false;
   WHERRY_STEP("open-tree", "take a mount tree while the host's paths can still be reached") {
     v("path", s.path);
     v("slot", s.slot);
     v("recursive", s.recursive);
     v("propagation", s.propagation);
+    v("mapping", s.mapping);
+    v("map_recursive", s.map_recursive);
+  }
+};
+
+// A new superblock whose mount shows other ids than it holds. mount_setattr(2): that takes CAP_SYS_ADMIN over the
+// superblock's user namespace and over the one that is the mapping; pid 1 has neither.
+template <class M>
+struct OpenFilesystem {
+  typename M::Text type;
+  typename M::Text source;
+  MountAttributes attributes;
+  bool superblock_readonly = false;
+  typename M::template List<typename M::Text> options;
+  Slot slot = 0, mapping = 0;
+  WHERRY_STEP("open-filesystem", "a file system whose owners are translated") {
+    v("type", s.type);
+    v("source", s.source);
+    v("attributes", s.attributes);
+    v("superblock_readonly", s.superblock_readonly);
+    v("options", s.options);
+    v("slot", s.slot);
+    v("mapping", s.mapping);
   }
 };
 
@@ -122,6 +147,26 @@ struct OpenDevice {
     v("type", s.type);
     v("major", s.major);
     v("minor", s.minor);
+  }
+};
+
+// A node with the wanted owner and mode, for a container that may make none. Rungs: the host's own, if it is all that
+// is wanted; one made on a tmpfs that is mounted nowhere but in a child's namespace; the host's own with its own owner
+// and mode, where mknod(2) is forbidden.
+template <class M>
+struct MakeDevice {
+  typename M::Text path;
+  Slot slot = 0;
+  Mode mode;
+  uint32_t major = 0, minor = 0, uid = 0, gid = 0;  // ids of the host
+  WHERRY_STEP("make-device", "a user namespace may not make one") {
+    v("path", s.path);
+    v("slot", s.slot);
+    v("mode", s.mode);
+    v("major", s.major);
+    v("minor", s.minor);
+    v("uid", s.uid);
+    v("gid", s.gid);
   }
 };
 
@@ -292,6 +337,7 @@ struct Bind {
   bool recursive = false;
   MountAttributes set, clear, recursive_set, recursive_clear;
   Propagation propagation;
+  bool copy_up = false;  // tmpcopyup, for what OpenFilesystem has made
   WHERRY_STEP("bind", "a part of the host's tree, under the container's own flags") {
     v("target", s.target);
     v("source", s.source);
@@ -302,6 +348,7 @@ struct Bind {
     v("recursive_set", s.recursive_set);
     v("recursive_clear", s.recursive_clear);
     v("propagation", s.propagation);
+    v("copy_up", s.copy_up);
   }
 };
 
@@ -626,13 +673,13 @@ struct StepList {};
 
 // The position in this list is the step's kind on the wire.
 using ContainerSteps =
-    StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenDevice, CreateUserNamespace,
-             CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring,
-             BringUpLoopback, SetHostname, SetDomainname, SetPropagation, MountRoot, MountOverlay, Mount, Bind,
-             CreateDevice, BindDevice, CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot,
-             MakeRootReadonly, MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality,
-             SetMemoryPolicy, SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams,
-             SetCredentials, SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart,
-             LoadSeccomp, LoadSeccompWithListener, Exec>;
+    StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenFilesystem, OpenDevice,
+             MakeDevice, CreateUserNamespace, CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot,
+             StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname, SetDomainname, SetPropagation, MountRoot,
+             MountOverlay, Mount, Bind, CreateDevice, BindDevice, CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot,
+             ChangeRoot, MakeRootReadonly, MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority,
+             SetPersonality, SetMemoryPolicy, SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet,
+             OwnStandardStreams, SetCredentials, SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable,
+             SealDescriptors, AwaitStart, LoadSeccomp, LoadSeccompWithListener, Exec>;
 
 }  // namespace wherry::plan

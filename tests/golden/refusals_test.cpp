@@ -58,25 +58,19 @@ const Refusal kRefusals[] = {
      },
      "config.json /mounts/0: bind /bundle/srv on /data: EINVAL: unknown mount option \"x\"; "
      "a bind mount has no file system options"},
-    {"idmap",
+    {"idmap with nothing to map by",
      [](Spec& spec) {
        mount(spec, "/data", "bind", "/srv", {"bind", "idmap"});
      },
-     "config.json /mounts/0: mount /srv on /data: id-mapped mounts are not supported by this version; "
-     "remove idmap, uidMappings and gidMappings"},
-    {"ridmap",
+     "config.json /mounts/0: mount /srv on /data: there is nothing to map ids by; "
+     "add uidMappings and gidMappings, or a user namespace"},
+    {"mappings of a cgroup mount",
      [](Spec& spec) {
-       mount(spec, "/data", "bind", "/srv", {"rbind", "ridmap"});
-     },
-     "config.json /mounts/0: mount /srv on /data: id-mapped mounts are not supported by this version; "
-     "remove idmap, uidMappings and gidMappings"},
-    {"mappings of a mount",
-     [](Spec& spec) {
-       mount(spec, "/data", "bind", "/srv", {"bind"});
+       mount(spec, "/data", "cgroup", "cgroup", {});
        spec.mounts[0].uid_mappings = spec.mounts[0].gid_mappings = {{0, 1000, 1}};
      },
-     "config.json /mounts/0: mount /srv on /data: id-mapped mounts are not supported by this version; "
-     "remove idmap, uidMappings and gidMappings"},
+     "config.json /mounts/0: mount cgroup on /data: EINVAL: cgroups cannot be id-mapped; remove idmap and the "
+     "mappings"},
     {"tmpcopyup on another file system", [](Spec& spec) { mount(spec, "/data", "ext4", "/dev/sda1", {"tmpcopyup"}); },
      "config.json /mounts/0: mount ext4 on /data: EINVAL: tmpcopyup is for tmpfs"},
     {"type bind without the option", [](Spec& spec) { mount(spec, "/data", "bind", "/srv", {"ro"}); },
