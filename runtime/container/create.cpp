@@ -48,6 +48,20 @@ unsigned existing_parents(const plan::Facts& facts) {
   return existing;
 }
 
+bool exists(const std::string& path) {
+  struct statx status {};
+  return static_cast<bool>(os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_TYPE, status));
+}
+
+// config-linux.md "IntelRdt": only what this runtime has made is removed with the container.
+void describe_resctrl(oci::Record& record, const oci::Spec& spec, const plan::Facts& facts) {
+  if (!spec.linux.intel_rdt || facts.resctrl_mount.empty()) return;
+  record.resctrl_group = plan::resctrl_group(*spec.linux.intel_rdt, facts);
+  record.resctrl_monitor = plan::resctrl_monitor(*spec.linux.intel_rdt, facts);
+  if (exists(record.resctrl_group)) record.resctrl_group.clear();
+  if (!record.resctrl_monitor.empty() && exists(record.resctrl_monitor)) record.resctrl_monitor.clear();
+}
+
 oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const plan::Facts& facts) {
   oci::Record record;
   record.id = options.id;
@@ -58,6 +72,7 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
   record.cgroup_manager = facts.cgroup_manager == plan::CgroupManager::kDisabled ? "disabled" : "cgroupfs";
   record.cgroup_root = facts.cgroup_mount;
   record.cgroup_path = facts.cgroup_path;
+  describe_resctrl(record, spec, facts);
   record.no_new_keyring = options.no_new_keyring;
   record.creating = true;
   record.poststop_hooks = !spec.hooks.poststop.empty();

@@ -5,6 +5,7 @@
 #include "container/create.hpp"
 #include "container/facts.hpp"
 #include "container/filter_cache.hpp"
+#include "container/resctrl.hpp"
 #include "container/saved.hpp"
 #include "container/status.hpp"
 #include "oci/reader.hpp"
@@ -69,11 +70,22 @@ oci::Process from_options(const ExecOptions& options, const oci::Spec& spec) {
   return process;
 }
 
+// What a process document leaves out is the container's, as with runc: an exec is confined as the container is.
+void inherit(oci::Process& process, const oci::Process& container) {
+  if (process.rlimits.empty()) process.rlimits = container.rlimits;
+  if (!process.capabilities) process.capabilities = container.capabilities;
+  if (process.apparmor_profile.empty()) process.apparmor_profile = container.apparmor_profile;
+  if (process.selinux_label.empty()) process.selinux_label = container.selinux_label;
+  if (!process.scheduler) process.scheduler = container.scheduler;
+  if (!process.io_priority) process.io_priority = container.io_priority;
+  if (!process.exec_cpu_affinity) process.exec_cpu_affinity = container.exec_cpu_affinity;
+}
+
 oci::Process wanted_process(const ExecOptions& options, const oci::Spec& spec) {
   oci::Process process = options.process_file.empty() ? from_options(options, spec) : from_file(options.process_file);
   if (auto faults = oci::validate_process(process); !faults.empty())
     throw oci::FaultsError("process.json", std::move(faults));
-  if (process.rlimits.empty()) process.rlimits = spec.process->rlimits;
+  inherit(process, *spec.process);
   return process;
 }
 
@@ -90,6 +102,7 @@ plan::Facts facts_for(const Container& found, const ExecOptions& options, const 
   facts.bundle = found.record.bundle;
   facts.rootfs = found.record.rootfs;
   facts.no_new_keyring = found.record.no_new_keyring;
+  if (spec.linux.intel_rdt) facts.resctrl_mount = container::find_resctrl();
   facts.keeps_terminal = !options.detach && options.console_socket.empty();
   facts.preserve_fds = options.preserve_fds;
   if (found.record.cgroup_manager == "disabled") facts.cgroup_manager = plan::CgroupManager::kDisabled;

@@ -8,6 +8,7 @@
 #include <climits>
 
 #include "cgroup/location.hpp"
+#include "container/resctrl.hpp"
 #include "container/store.hpp"
 #include "os/core/calls.hpp"
 
@@ -109,6 +110,7 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
     facts.cgroup_mount = cgroup::find_mount();
     facts.cgroup_path = cgroup::resolve(spec.linux.cgroups_path, options.id);
   }
+  if (spec.linux.intel_rdt) facts.resctrl_mount = find_resctrl();
   facts.no_pivot = options.no_pivot;
   facts.no_new_keyring = options.no_new_keyring;
   facts.keeps_terminal = !options.detach && options.console_socket.empty();

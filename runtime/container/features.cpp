@@ -18,8 +18,7 @@ namespace {
 using Strings = std::vector<std::string>;
 
 constexpr bool kIdmappedMounts = true;
-constexpr bool kNetDevices = false;
-constexpr bool kIntelRdt = false;
+constexpr bool kNetDevices = true;
 
 // The highest number that a capability set has room for: all that libcap has a name for.
 constexpr unsigned kLastCapability = 63;
@@ -145,7 +144,7 @@ std::string linux_features() {
       .raw("seccomp", seccomp_features())
       .raw("apparmor", enabled(2, true))
       .raw("selinux", enabled(2, true))
-      .raw("intelRdt", enabled(2, kIntelRdt))
+      .raw("intelRdt", Object(2).boolean("enabled", true).boolean("schemata", true).boolean("monitoring", true).done())
       .raw("memoryPolicy", memory_policy_features())
       .raw("mountExtensions", Object(2).raw("idmap", enabled(3, kIdmappedMounts)).done())
       .raw("netDevices", enabled(2, kNetDevices))

@@ -8,6 +8,8 @@
 #include "cgroup/stats.hpp"
 #include "container/host_hooks.hpp"
 #include "container/id_maps.hpp"
+#include "container/net_devices.hpp"
+#include "container/resctrl.hpp"
 #include "os/files.hpp"
 #include "os/sockets.hpp"
 #include "wherry/error.hpp"
@@ -203,6 +205,10 @@ void Launch::execute(const plan::MapIds& step) { write_id_maps(step, init_.pid);
 
 void Launch::execute(const plan::CreateIdMapping& step) { bind(step.slot, make_id_mapping(step)); }
 
+void Launch::execute(const plan::MoveNetDevice& step) { move_net_device(step, network_.get(), init_.pid); }
+
+void Launch::execute(const plan::JoinResctrlGroup& step) { join_resctrl_group(step, init_.pid); }
+
 void Launch::execute(const plan::ProvideHookState& step) {
   state_.status = step.status;
   if (pid_ != 0) state_.pid = pid_;
@@ -328,6 +334,9 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
       return;
     case plan::slot::kListener:
       listener_ = std::move(fds[0]);
+      return;
+    case plan::slot::kNetwork:
+      network_ = std::move(fds[0]);
       return;
     case plan::slot::kUserNamespace:
       user_namespace_ = std::move(fds[0]);

@@ -76,6 +76,8 @@ class Launch {
   void execute(const plan::AttachDeviceFilter& step);
   void execute(const plan::MapIds& step);
   void execute(const plan::CreateIdMapping& step);
+  void execute(const plan::MoveNetDevice& step);
+  void execute(const plan::JoinResctrlGroup& step);
   void execute(const plan::ProvideHookState& step);
   void execute(const plan::RunHook<plan::Owned>& step);
   void execute(const plan::HandOverListener& step);
@@ -108,7 +110,7 @@ class Launch {
   std::size_t page_size_ = 0;
   os::Child init_;
   pid_t pid_ = 0;
-  os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_, listener_;
+  os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_, listener_, network_;
   std::unique_ptr<cgroup::Manager> manager_;
   int cgroup_dir_ = -1;  // to look at when the container's voice ends all at once
   std::map<plan::Slot, os::Fd> outgoing_;

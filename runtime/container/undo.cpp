@@ -30,11 +30,7 @@ void wait_for_death(int pidfd) {
       .remedy("see its state in /proc");
 }
 
-}  // namespace
-
-void undo(const oci::Record& record) { undo(record, open_process(record), open_cgroup(record)); }
-
-void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
+void end_processes(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
   // The usual end: everything in it has ended already.
   if (!process && cgroup && manager_of(record)->try_remove()) return;
   if (cgroup) cgroup::kill(cgroup.get());
@@ -43,6 +39,25 @@ void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup
     wait_for_death(process.get());
   }
   if (cgroup) manager_of(record)->remove();
+}
+
+// A group goes with its monitoring groups; tasks that are left fall back to the default group.
+void remove_resctrl(const oci::Record& record) {
+  constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
+  for (const std::string& path : {record.resctrl_monitor, record.resctrl_group}) {
+    if (path.empty()) continue;
+    const auto removed = os::unlinkat(os::kAtFdcwd, path.c_str(), kRemoveDirectory);
+    if (!removed && removed.error() != ENOENT) throw Error("remove the resctrl group " + path).because(removed.error());
+  }
+}
+
+}  // namespace
+
+void undo(const oci::Record& record) { undo(record, open_process(record), open_cgroup(record)); }
+
+void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
+  end_processes(record, process, cgroup);
+  remove_resctrl(record);
 }
 
 std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, const oci::Record& record) {

@@ -47,6 +47,16 @@ Outcome execute(const plan::SetRlimit<Wired>& step, Context&) noexcept {
       os::status_of(os::raw_syscall(__NR_prlimit64, 0, static_cast<long>(step.resource.value), os::address(limit), 0)));
 }
 
+Outcome execute(const plan::SetCpuAffinity<Wired>& step, Context&) noexcept {
+  uint64_t cpus[128];  // CONFIG_NR_CPUS is at most 8192
+  uint32_t count = 0;
+  if (step.cpus.count > 128) return failed(EINVAL);
+  if (!plan::for_each(step.cpus, [&](uint64_t mask) { return cpus[count++] = mask, true; }))
+    return failed(EBADMSG, Detail::kPlan);
+  if (count == 0) __builtin_memset(cpus, 0xff, sizeof cpus), count = 128;
+  return outcome_of(os::status_of(os::raw_syscall(__NR_sched_setaffinity, 0, count * 8L, os::address(cpus))));
+}
+
 Outcome execute(const plan::SetScheduler<Wired>& step, Context&) noexcept {
   sched_attr attributes{};
   attributes.size = sizeof attributes;

@@ -14,6 +14,7 @@ Outcome execute(const plan::EnterNamespace<Wired>& step, Context& context) noexc
 Outcome execute(const plan::CreateUserNamespace<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::CreateTimeNamespace<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::CreateNamespaces<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::OpenNetworkSocket<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::AwaitSlot<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SpawnPid1<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::BecomeRoot<Wired>& step, Context& context) noexcept;
@@ -54,6 +55,7 @@ Outcome execute(const plan::RunHook<Wired>& step, Context& context) noexcept;
 
 // credentials.cpp
 Outcome execute(const plan::SetRlimit<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::SetCpuAffinity<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SetScheduler<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SetIoPriority<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::SetPersonality<Wired>& step, Context& context) noexcept;

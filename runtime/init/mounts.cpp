@@ -151,7 +151,15 @@ Outcome mount_the_old_way(const plan::Mount<Wired>& step, const Context& context
   Line<kPathMax> data;  // mount(2) takes one page
   (void)plan::for_each(step.options, [&](TextView option) {
     if (data.size() != 0) data.add(",");
-    data.add(option);
+    const uint32_t value = find(option, '=') + 1;
+    if (find(option, ',') == option.size || value > option.size) {
+      data.add(option);
+    } else {  // security/selinux/hooks.c: a context with categories stands in quotes there
+      data.add(TextView{option.data, value})
+          .add("\"")
+          .add(TextView{option.data + value, option.size - value})
+          .add("\"");
+    }
     return data.fits();
   });
   if (!data.fits()) return failed(E2BIG, Detail::kTooLarge);
@@ -255,6 +263,14 @@ Outcome copy_up(int target, int tree) noexcept {
   return copy_tree(from->get(), to->get(), 0);
 }
 
+Outcome label_root(int tree, TextView label) noexcept {
+  auto root = os::openat(tree, ".", os::kRdOnly | os::kDirectory);
+  if (!root) return outcome_of(root);
+  return outcome_of(os::status_of(os::raw_syscall(__NR_fsetxattr, root->get(), os::address("security.selinux"),
+                                                  os::address(label.data), label.size + 1L, 0)),
+                    Detail::kLabel);
+}
+
 Outcome attach_shared(SharedTree& shared, int target) noexcept {
   if (!shared.attached) {
     Outcome outcome = attach(shared.tree.get(), target);
@@ -265,12 +281,13 @@ Outcome attach_shared(SharedTree& shared, int target) noexcept {
   return copy ? attach(copy->get(), target) : failed(copy.error(), Detail::kMountSource);
 }
 
-Outcome make_empty_directory(SharedTree& shared) noexcept {
+Outcome make_empty_directory(SharedTree& shared, TextView label) noexcept {
   auto filesystem = os::fsopen("tmpfs");
   if (!filesystem) return failed(filesystem.error(), Detail::kMountCreate);
   auto status = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "nr_inodes", "2", 0);  // 1 is too few before 5.16
+  if (status && !label.empty()) status = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "context", label.data, 0);
   if (status) status = os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
-  if (!status) return outcome_of(status, Detail::kMountCreate);
+  if (!status) return outcome_of(status, label.empty() ? Detail::kMountCreate : Detail::kLabel);
   auto tree =
       os::fsmount(filesystem->get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
   if (!tree) return failed(tree.error(), Detail::kMountCreate);
@@ -319,6 +336,9 @@ Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept {
     if (outcome = copy_up(target->get(), tree->get()); outcome.error != 0) return outcome;
   }
   if (outcome = set_propagation(tree->get(), step.propagation); outcome.error != 0) return outcome;
+  if (!step.label.empty()) {
+    if (outcome = label_root(tree->get(), step.label); outcome.error != 0) return outcome;
+  }
   return attach(tree->get(), target->get());
 }
 
@@ -363,7 +383,7 @@ Outcome execute(const plan::MaskPath<Wired>& step, Context& context) noexcept {
     return attach_shared(context.null_device, target->get());
   }
   if (!context.empty_directory.tree) {
-    if (Outcome outcome = make_empty_directory(context.empty_directory); outcome.error != 0) return outcome;
+    if (Outcome outcome = make_empty_directory(context.empty_directory, step.label); outcome.error != 0) return outcome;
   }
   return attach_shared(context.empty_directory, target->get());
 }

@@ -73,6 +73,11 @@ Outcome execute(const plan::CreateNamespaces<Wired>& step, Context& context) noe
   return context.ahead_error == 0 ? done(1) : failed(context.ahead_error);
 }
 
+Outcome execute(const plan::OpenNetworkSocket<Wired>&, Context& context) noexcept {
+  auto socket = os::socket(16 /* AF_NETLINK */, 3 /* SOCK_RAW */);
+  return socket ? outcome_of(produce(context, plan::slot::kNetwork, socket->get())) : outcome_of(socket);
+}
+
 Outcome execute(const plan::AwaitSlot<Wired>& step, Context& context) noexcept {
   while (slot_fd(context, step.slot) < 0) {
     if (auto go = receive_go(context); !go) return failed(go.error(), Detail::kHostGone);
@@ -112,9 +117,12 @@ Outcome execute(const plan::StartSession<Wired>&, Context&) noexcept {
 }
 
 Outcome execute(const plan::JoinSessionKeyring<Wired>& step, Context&) noexcept {
-  const auto joined =
-      os::status_of(os::raw_syscall(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, os::address(step.name.data)));
-  return joined || joined.error() == ENOSYS ? done(joined ? 0 : 1) : outcome_of(joined);
+  const long joined = os::raw_syscall(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, os::address(step.name.data));
+  if (joined < 0) return joined == -ENOSYS ? done(1) : failed(static_cast<int>(-joined));
+  // security/keys/process_keys.c: what a new session keyring has (KEY_POS_ALL, KEY_USR_VIEW, READ and LINK), and
+  // KEY_USR_SEARCH. EACCES: an exec has found the container's, which is another user's.
+  const auto changed = os::status_of(os::raw_syscall(__NR_keyctl, KEYCTL_SETPERM, joined, 0x3f1b0000));
+  return changed || changed.error() == EACCES ? done() : outcome_of(changed);
 }
 
 Outcome execute(const plan::BringUpLoopback<Wired>&, Context&) noexcept {

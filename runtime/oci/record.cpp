@@ -28,6 +28,8 @@ static constexpr auto fields(const Record*) {
       must("cgroupPath", &Record::cgroup_path),
       must("cgroupRoot", &Record::cgroup_root),
       must("cgroupExisting", &Record::cgroup_existing),
+      must("resctrlGroup", &Record::resctrl_group),
+      must("resctrlMonitor", &Record::resctrl_monitor),
       must("noNewKeyring", &Record::no_new_keyring),
       must("creating", &Record::creating),
       must("poststopHooks", &Record::poststop_hooks),

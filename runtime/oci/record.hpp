@@ -36,6 +36,8 @@ struct Record {
   std::string cgroup_path;           // below cgroup_root, begins with '/'
   std::string cgroup_root;           // mount point of the cgroup2 hierarchy
   unsigned cgroup_existing = 0;      // leading components of cgroup_path that were there before
+  std::string resctrl_group;         // made for this container; empty: none
+  std::string resctrl_monitor;       // likewise
   bool no_new_keyring = false;
   bool creating = false;        // create is at work, or was cut off
   bool poststop_hooks = false;  // the config has some

@@ -568,6 +568,11 @@ void check_intel_rdt(const Report& report, const IntelRdt& rdt) {
   if (!rdt.clos_id.empty() && rdt.clos_id != "/" && !is_file_name(rdt.clos_id)) {
     report.add("/closID", "must be a directory name or \"/\", is " + quoted(rdt.clos_id));
   }
+  // config-linux.md "IntelRdt": both are one line of the kernel's file, but l3CacheSchema may be several.
+  if (!rdt.mem_bw_schema.empty() && !rdt.mem_bw_schema.starts_with("MB:")) {
+    report.add("/memBwSchema", "must start with \"MB:\", is " + quoted(rdt.mem_bw_schema));
+  }
+  if (rdt.mem_bw_schema.find('\n') != std::string::npos) report.add("/memBwSchema", "must not contain a newline");
   for (std::size_t i = 0; i < rdt.schemata.size(); ++i) {
     if (rdt.schemata[i].find('\n') != std::string::npos) {
       report.add(item("/schemata", i), "must not contain a newline");

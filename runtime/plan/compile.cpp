@@ -21,7 +21,6 @@ Plan compile(const oci::Spec& spec, const Facts& facts) {
   Composer out(spec, facts);
   const oci::Process& process = *spec.process;
 
-  refuse_unsupported(spec);
   compile_entry(out);     // init: sources, namespaces, the clone of pid 1; meanwhile the host makes the cgroup
   compile_identity(out);  // pid1: session, names
 

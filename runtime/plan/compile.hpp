@@ -20,6 +20,10 @@ namespace wherry::plan {
 // Origins point into the process document.
 [[nodiscard]] Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts);
 
+// linux.intelRdt: the directory of the container's group, and of its monitoring group (empty: none).
+[[nodiscard]] std::string resctrl_group(const oci::IntelRdt& wanted, const Facts& facts);
+[[nodiscard]] std::string resctrl_monitor(const oci::IntelRdt& wanted, const Facts& facts);
+
 // For poststop hooks, which run when there is no plan any more.
 [[nodiscard]] RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind);
 

@@ -109,6 +109,44 @@ void create_namespaces(Composer& out) {
     out.init(CreateNamespaces<Owned>{{types}}, "/linux/namespaces");
 }
 
+void move_net_devices(Composer& out) {
+  if (out.spec.linux.net_devices.empty()) return;
+  out.init(OpenNetworkSocket<Owned>{}, "/linux/netDevices");
+  for (const auto& [host_name, device] : out.spec.linux.net_devices)
+    out.host(MoveNetDevice{host_name, device.name.empty() ? host_name : device.name},
+             "/linux/netDevices/" + oci::pointer_token(host_name));
+}
+
+// config-linux.md "IntelRdt": lines for memory bandwidth come from memBwSchema if that is given.
+std::vector<std::string> schemata_of(const oci::IntelRdt& wanted) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < wanted.l3_cache_schema.size();) {
+    const std::size_t end = std::min(wanted.l3_cache_schema.find('\n', at), wanted.l3_cache_schema.size());
+    const std::string line = wanted.l3_cache_schema.substr(at, end - at);
+    const bool replaced = !wanted.mem_bw_schema.empty() && line.rfind("MB:", 0) == 0;
+    if (!line.empty() && !replaced) lines.push_back(line);
+    at = end + 1;
+  }
+  if (!wanted.mem_bw_schema.empty()) lines.push_back(wanted.mem_bw_schema);
+  lines.insert(lines.end(), wanted.schemata.begin(), wanted.schemata.end());
+  return lines;
+}
+
+void join_resctrl_group(Composer& out) {
+  const auto& wanted = out.spec.linux.intel_rdt;
+  if (!wanted) return;
+  if (out.facts.resctrl_mount.empty())
+    throw Error("make a resctrl group")
+        .at("/linux/intelRdt")
+        .detail("no resctrl is mounted")
+        .remedy("mount -t resctrl resctrl /sys/fs/resctrl, or remove it");
+  JoinResctrlGroup step{resctrl_group(*wanted, out.facts), false, schemata_of(*wanted),
+                        resctrl_monitor(*wanted, out.facts)};
+  step.must_exist = wanted->clos_id == "/" || (!wanted->clos_id.empty() && step.schemata.empty());
+  if (wanted->clos_id == "/" && !step.schemata.empty()) step.must_exist = false;
+  out.host(std::move(step), "/linux/intelRdt");
+}
+
 void spawn_pid1(Composer& out) {
   const bool has_cgroup = out.facts.cgroup_manager != CgroupManager::kDisabled;
   if (has_cgroup) out.init(AwaitSlot<Owned>{slot::kCgroup}, "/linux/cgroupsPath");
@@ -158,6 +196,22 @@ void compile_cgroup(Composer& out) {
 
 }  // namespace
 
+std::string resctrl_group(const oci::IntelRdt& wanted, const Facts& facts) {
+  if (wanted.clos_id == "/") return facts.resctrl_mount;
+  return facts.resctrl_mount + "/" + (wanted.clos_id.empty() ? facts.id : wanted.clos_id);
+}
+
+std::string resctrl_monitor(const oci::IntelRdt& wanted, const Facts& facts) {
+  return wanted.enable_monitoring ? resctrl_group(wanted, facts) + "/mon_groups/" + facts.id : std::string();
+}
+
+void compile_keyring(Composer& out, const oci::Process& process, const std::string& base) {
+  if (out.facts.no_new_keyring) return;
+  if (!process.selinux_label.empty())  // the exec clears it
+    out.pid1(SetProcessLabel<Owned>{"keycreate", process.selinux_label}, base + "/selinuxLabel");
+  out.pid1(JoinSessionKeyring<Owned>{"_ses." + out.facts.id});
+}
+
 std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings) {
   std::vector<IdMap> maps;
   for (const oci::IdMapping& mapping : mappings) maps.push_back({mapping.container_id, mapping.host_id, mapping.size});
@@ -174,6 +228,7 @@ Namespaces namespaces_ahead(const oci::Spec& spec, const Facts& facts) {
 void compile_entry(Composer& out) {
   if (out.spec.process->oom_score_adj)
     out.init(SetOomScoreAdj<Owned>{*out.spec.process->oom_score_adj}, "/process/oomScoreAdj");
+  compile_affinity(out, "", Lane::kInit, "");  // the caller's own is no limit of the container's
   const std::vector<Joined> joined = open_namespaces(out);
   compile_early_sources(out);
   compile_raised_limits(out, *out.spec.process, "/process");
@@ -181,8 +236,10 @@ void compile_entry(Composer& out) {
   out.init(HideFromTracers<Owned>{});
   enter_namespaces(out, joined);
   if (out.is_new(NamespaceType::kTime)) create_time_namespace(out);
-  compile_cgroup(out);
   create_namespaces(out);
+  move_net_devices(out);
+  join_resctrl_group(out);
+  compile_cgroup(out);  // beside, and so behind the steps that wait for the host
   spawn_pid1(out);
   if (out.is_new(NamespaceType::kNetwork)) out.init(BringUpLoopback<Owned>{}, "/linux/namespaces");
   // Nothing of the config's runs before the next sync point, and the kernel takes its time to verify the filter.
@@ -195,9 +252,10 @@ void compile_entry(Composer& out) {
 }
 
 void compile_identity(Composer& out) {
+  compile_callers_sources(out);
   if (out.has(NamespaceType::kUser)) out.pid1(BecomeRoot<Owned>{}, "/linux/uidMappings");
   out.pid1(StartSession<Owned>{});
-  if (!out.facts.no_new_keyring) out.pid1(JoinSessionKeyring<Owned>{"_ses." + out.facts.id});
+  compile_keyring(out, *out.spec.process, "/process");
   if (!out.spec.hostname.empty()) out.pid1(SetHostname<Owned>{out.spec.hostname}, "/hostname");
   if (!out.spec.domainname.empty()) out.pid1(SetDomainname<Owned>{out.spec.domainname}, "/domainname");
   for (const auto& [key, value] : out.spec.linux.sysctl)

@@ -32,6 +32,10 @@ Namespaces entered(const Composer& out) {
 
 void compile_exec_entry(Composer& out, const oci::Process& process) {
   if (process.oom_score_adj) out.init(SetOomScoreAdj<Owned>{*process.oom_score_adj}, "/oomScoreAdj");
+  const oci::ExecCpuAffinity affinity = process.exec_cpu_affinity.value_or(oci::ExecCpuAffinity{});
+  compile_affinity(out, affinity.initial, Lane::kInit, affinity.initial.empty() ? "" : "/execCPUAffinity/initial");
+  if (const auto& wanted = out.spec.linux.intel_rdt)  // where create has put the container
+    out.host(JoinResctrlGroup{resctrl_group(*wanted, out.facts), true, {}, resctrl_monitor(*wanted, out.facts)});
   compile_raised_limits(out, process, "");
   out.init(HideFromTracers<Owned>{});
   if (const Namespaces flags = entered(out); flags.value != 0) out.init(EnterNamespace<Owned>{flags, slot::kTarget});
@@ -45,11 +49,12 @@ void compile_exec_entry(Composer& out, const oci::Process& process) {
 
 Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Facts& facts) {
   Composer out(spec, facts);
-  refuse_unsupported(process);
   compile_exec_entry(out, process);
   if (out.has(NamespaceType::kUser)) out.pid1(BecomeRoot<Owned>{});
   out.pid1(StartSession<Owned>{});
-  if (!facts.no_new_keyring) out.pid1(JoinSessionKeyring<Owned>{"_ses." + facts.id});
+  compile_keyring(out, process, "");
+  if (process.exec_cpu_affinity && !process.exec_cpu_affinity->final.empty())
+    compile_affinity(out, process.exec_cpu_affinity->final, Lane::kPid1, "/execCPUAffinity/final");
   out.pid1(ChangeRoot<Owned>{out.has(NamespaceType::kMount) ? "/" : facts.rootfs});
   if (process.terminal) {
     OpenConsole<Owned> step;

@@ -93,7 +93,7 @@ void add_scheduling(Composer& out, const oci::Process& process, const std::strin
 }
 
 // "0-3,7" as a bit mask. oci::validate has seen that it is one.
-std::vector<uint64_t> node_mask(std::string_view list) {
+std::vector<uint64_t> bit_mask(std::string_view list, uint32_t limit, const Error& failure) {
   std::vector<uint64_t> mask;
   while (!list.empty()) {
     uint32_t first = 0;
@@ -101,22 +101,14 @@ std::vector<uint64_t> node_mask(std::string_view list) {
     uint32_t last = first;
     if (parsed.ptr != list.data() + list.size() && *parsed.ptr == '-')
       parsed = std::from_chars(parsed.ptr + 1, list.data() + list.size(), last);
-    if (last >= 1024)
-      throw Error("set the memory policy")
-          .at("/linux/memoryPolicy/nodes")
-          .because(ERANGE)
-          .detail("nodes go up to 1023");
+    if (last >= limit) throw Error(failure).because(ERANGE).detail("they go up to " + std::to_string(limit - 1));
     for (uint32_t node = first; node <= last; ++node) {
       if (mask.size() <= node / 64) mask.resize(node / 64 + 1);
       mask[node / 64] |= uint64_t{1} << (node % 64);
     }
     list.remove_prefix(static_cast<std::size_t>(parsed.ptr - list.data()));
     if (list.empty()) break;
-    if (list.front() != ',')
-      throw Error("set the memory policy")
-          .at("/linux/memoryPolicy/nodes")
-          .because(EINVAL)
-          .detail("not a list of nodes");
+    if (list.front() != ',') throw Error(failure).because(EINVAL).detail("not a list like 0-3,7");
     list.remove_prefix(1);
   }
   return mask;
@@ -127,7 +119,8 @@ void add_memory_policy(Composer& out) {
   if (!wanted) return;
   SetMemoryPolicy<Owned> step;
   step.mode = policy_number(*wanted);
-  step.nodes = node_mask(wanted->nodes);
+  constexpr uint32_t kMostNodes = 1024;  // CONFIG_NODES_SHIFT is at most 10
+  step.nodes = bit_mask(wanted->nodes, kMostNodes, Error("set the memory policy").at("/linux/memoryPolicy/nodes"));
   out.pid1(std::move(step), "/linux/memoryPolicy");
 }
 
@@ -232,6 +225,13 @@ void load_filter(Composer& out) {
 void compile_raised_limits(Composer& out, const oci::Process& process, const std::string& base) {
   add_limits(
       out, process, base, [&](const auto& limit) { return is_raised(out, limit); }, Lane::kInit);
+}
+
+void compile_affinity(Composer& out, const std::string& cpus, Lane lane, const std::string& origin) {
+  constexpr uint32_t kMostCpus = 8192;  // CONFIG_NR_CPUS
+  SetCpuAffinity<Owned> step;
+  if (!cpus.empty()) step.cpus = bit_mask(cpus, kMostCpus, Error("set the CPU affinity").at(origin));
+  lane == Lane::kInit ? out.init(std::move(step), origin) : out.pid1(std::move(step), origin);
 }
 
 void compile_process(Composer& out, const oci::Process& process, const std::string& base) {

@@ -131,9 +131,32 @@ void refuse_copy_up(const oci::Mount& mount, const MountOptions& options, const 
         .detail("tmpcopyup is for tmpfs");
 }
 
-std::vector<std::string> filesystem_options(const MountOptions& options) {
+// Engines write a context in quotes, as mount(2) needs it where it holds commas.
+std::string unquoted_context(const std::string& option) {
+  constexpr const char* kContexts[] = {"context=\"", "fscontext=\"", "defcontext=\"", "rootcontext=\""};
+  for (const std::string_view start : kContexts) {
+    if (option.rfind(start, 0) != 0 || option.back() != '"' || option.size() <= start.size()) continue;
+    return option.substr(0, start.size() - 1) + option.substr(start.size(), option.size() - start.size() - 1);
+  }
+  return option;
+}
+
+// These have labels of the policy's own; mqueue is mounted by the kernel already, so that its root is labelled instead.
+bool takes_context(const std::string& type) {
+  constexpr const char* kOthers[] = {"proc", "sysfs", "mqueue", "cgroup2"};
+  return std::find(std::begin(kOthers), std::end(kOthers), type) == std::end(kOthers);
+}
+
+// linux.mountLabel, unless the mount has a context of its own.
+std::vector<std::string> filesystem_options(const Composer& out, const MountOptions& options, const std::string& type) {
   std::vector<std::string> all = options.superblock;
-  all.insert(all.end(), options.data.begin(), options.data.end());
+  bool own_context = false;
+  for (const std::string& option : options.data) {
+    all.push_back(unquoted_context(option));
+    own_context = own_context || option.rfind("context=", 0) == 0;
+  }
+  const std::string& label = out.spec.linux.mount_label;
+  if (!label.empty() && !own_context && takes_context(type)) all.push_back("context=" + label);
   return all;
 }
 
@@ -144,7 +167,8 @@ void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& 
   step.source = mount.source;
   step.attributes = {options.set.value | options.recursive_set.value};
   step.superblock_readonly = options.readonly && !mount_flag_suffices(type);
-  step.options = filesystem_options(options);
+  step.options = filesystem_options(out, options, type);
+  if (type == "mqueue") step.label = out.spec.linux.mount_label;
   step.propagation = options.propagation;
   step.copy_up = options.copy_up;
   step.fallback = fallback_for(out, type);
@@ -198,7 +222,7 @@ void open_filesystem(Composer& out, const oci::Mount& mount, const MountOptions&
   step.source = mount.source;
   step.attributes = {options.set.value | options.recursive_set.value};
   step.superblock_readonly = options.readonly && !mount_flag_suffices(mount.type);
-  step.options = filesystem_options(options);
+  step.options = filesystem_options(out, options, mount.type);
   step.slot = slot;
   step.mapping = mapping;
   out.init(std::move(step), origin);
@@ -400,10 +424,14 @@ void open_mounts_early(Composer& out, Propagation propagation) {
   }
 }
 
-void open_notify_directory_early(Composer& out, Propagation propagation) {
-  if (out.facts.notify_socket.empty()) return;
+OpenTree<Owned> open_root_early(Composer& out, Propagation propagation) {
+  out.opened.root = out.new_slot("/root/path");
+  return {out.facts.rootfs, out.opened.root, true, propagation, slot::kNone, false};
+}
+
+OpenTree<Owned> open_notify_directory_early(Composer& out, Propagation propagation) {
   out.opened.notify = out.new_slot("");
-  out.init(OpenTree<Owned>{out.facts.notify_socket, out.opened.notify, false, propagation, slot::kNone, false});
+  return {out.facts.notify_socket, out.opened.notify, false, propagation, slot::kNone, false};
 }
 
 Slot at(const std::vector<Slot>& slots, std::size_t index) { return index < slots.size() ? slots[index] : slot::kNone; }
@@ -442,11 +470,27 @@ void compile_early_sources(Composer& out) {
   const Propagation propagation{inherited_propagation(out)};
   open_mounts_early(out, propagation);
   if (!out.opens_early()) return;
-  out.opened.root = out.new_slot("/root/path");
-  out.init(OpenTree<Owned>{out.facts.rootfs, out.opened.root, true, propagation, slot::kNone, false}, "/root/path");
-  open_notify_directory_early(out, propagation);
+  out.init(open_root_early(out, propagation), "/root/path");
+  if (!out.facts.notify_socket.empty()) out.init(open_notify_directory_early(out, propagation));
   if (!binds_dev(out.spec)) open_devices_early(out);
   if (!out.spec.linux.masked_paths.empty()) out.init(open_null_device(out), "/linux/maskedPaths");
+}
+
+// In the pid1 lane before BecomeRoot: with the rights of the user who called, in a mount namespace that is its own.
+void compile_callers_sources(Composer& out) {
+  if (!out.opens_as_caller() || !out.has(NamespaceType::kMount)) return;
+  const Propagation propagation{inherited_propagation(out)};
+  out.pid1(open_root_early(out, propagation), "/root/path");
+  if (!out.facts.notify_socket.empty()) out.pid1(open_notify_directory_early(out, propagation));
+  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
+    const oci::Mount& mount = out.spec.mounts[i];
+    const MountOptions options = parse_mount_options(mount.options);
+    if (!options.bind) continue;
+    const std::string origin = pointer("/mounts", i);
+    const Slot slot = out.opened.mounts[i] = out.new_slot(origin);
+    out.pid1(OpenTree<Owned>{absolute(out, mount.source), slot, options.recursive, propagation, slot::kNone, false},
+             origin);
+  }
 }
 
 void compile_root(Composer& out) {
@@ -503,7 +547,8 @@ void compile_protected_paths(Composer& out) {
   for (std::size_t i = 0; i < out.spec.linux.readonly_paths.size(); ++i)
     out.pid1(MakeReadonly<Owned>{out.spec.linux.readonly_paths[i]}, pointer("/linux/readonlyPaths", i));
   for (std::size_t i = 0; i < out.spec.linux.masked_paths.size(); ++i)
-    out.pid1(MaskPath<Owned>{out.spec.linux.masked_paths[i], out.opened.null_device}, pointer("/linux/maskedPaths", i));
+    out.pid1(MaskPath<Owned>{out.spec.linux.masked_paths[i], out.opened.null_device, out.spec.linux.mount_label},
+             pointer("/linux/maskedPaths", i));
 }
 
 }  // namespace wherry::plan

@@ -48,6 +48,10 @@ class Composer {
   // The container's root is not the host's: sources are opened before the user namespace is entered.
   [[nodiscard]] bool opens_early() const { return facts.privileged && has(oci::NamespaceType::kUser); }
 
+  // An unprivileged caller can open what is its own as long as pid 1 has not become root inside, who may be somebody
+  // else.
+  [[nodiscard]] bool opens_as_caller() const { return !facts.privileged && is_new(oci::NamespaceType::kUser); }
+
   const oci::Spec& spec;
   const Facts& facts;
   Plan plan;
@@ -89,13 +93,11 @@ struct OverlayParts {
 // "/mounts/3"
 [[nodiscard]] std::string pointer(const std::string& base, std::size_t index);
 
-// compile_refusals.cpp
-void refuse_unsupported(const oci::Spec& spec);
-void refuse_unsupported(const oci::Process& process);
-
 // compile_entry.cpp
+void compile_keyring(Composer& out, const oci::Process& process, const std::string& base);
 [[nodiscard]] std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings);
 void compile_early_sources(Composer& out);
+void compile_callers_sources(Composer& out);
 void compile_entry(Composer& out);
 void compile_identity(Composer& out);
 
@@ -109,6 +111,7 @@ void compile_protected_paths(Composer& out);
 
 // compile_process.cpp; `base` is the pointer of the process object, "" for a process document.
 void compile_raised_limits(Composer& out, const oci::Process& process, const std::string& base);
+void compile_affinity(Composer& out, const std::string& cpus, Lane lane, const std::string& origin);
 void compile_process(Composer& out, const oci::Process& process, const std::string& base);
 void compile_filter_and_exec(Composer& out, const oci::Process& process, const std::string& base);
 

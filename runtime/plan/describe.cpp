@@ -51,7 +51,8 @@ constexpr BitName kTypeNames[] = {
 };
 
 constexpr const char* kSlotNames[] = {"",           "cgroup",       "user-namespace", "pid1",        "console",
-                                      "hook-state", "start-socket", "target",         "status-page", "listener"};
+                                      "hook-state", "start-socket", "target",         "status-page", "listener",
+                                      "network"};
 constexpr const char* kLaneNames[] = {"host", "init", "pid1", "beside"};
 constexpr const char* kHookNames[] = {"prestart",       "createRuntime", "createContainer",
                                       "startContainer", "poststart",     "poststop"};

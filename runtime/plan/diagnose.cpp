@@ -42,6 +42,8 @@ std::string phrase_of(const OpenConsole<Owned>&) { return "open a terminal"; }
 std::string phrase_of(const SetSysctl<Owned>& s) { return "set the sysctl " + s.path + " to " + quoted(s.value); }
 std::string phrase_of(const MakeReadonly<Owned>& s) { return "make " + s.path + " read-only"; }
 std::string phrase_of(const MaskPath<Owned>& s) { return "mask " + s.path; }
+std::string phrase_of(const SetCpuAffinity<Owned>&) { return "set the CPU affinity"; }
+std::string phrase_of(const OpenNetworkSocket<Owned>&) { return "open a netlink socket"; }
 std::string phrase_of(const RunHook<Owned>& s) { return std::string("run the ") + name_of(s.kind) + " hook " + s.path; }
 std::string phrase_of(const SetHostname<Owned>& s) { return "set the hostname to " + quoted(s.name); }
 std::string phrase_of(const SetDomainname<Owned>& s) { return "set the domain name to " + quoted(s.name); }
@@ -103,6 +105,8 @@ const char* text_of(Detail detail) {
       return "the plan is damaged";
     case Detail::kHostGone:
       return "the runtime ended before it was done";
+    case Detail::kLabel:
+      return "the SELinux label was refused";
     case Detail::kIdMapping:
       return "its ids could not be mapped";
     case Detail::kListener:
@@ -129,6 +133,8 @@ template <class Mounted>
 std::string option_text(const Mounted& mount, const Failure& failure) {
   if (failure.argument >= mount.options.size()) return "an option was refused";
   const std::string& option = mount.options[failure.argument];
+  if (failure.detail == Detail::kMountOptionUnknown && option.rfind("context=", 0) == 0)
+    return "the SELinux label " + quoted(option.substr(8)) + " was refused: SELinux is not active";
   if (failure.detail == Detail::kMountOptionUnknown)
     return "unknown " + mount.type + " option " + quoted(option.substr(0, option.find('=')));
   if (failure.error != EINVAL) return "the option " + quoted(option) + " was refused";
@@ -189,6 +195,7 @@ std::string remedy_text(const Step& step, const Failure& failure) {
        "the security module is not active or does not know the profile"},
       {index_of_step<SetProcessLabel<Owned>>(), EINVAL, Detail::kNone,
        "the security module is not active or does not know the profile"},
+      {index_of_step<SetCpuAffinity<Owned>>(), EINVAL, Detail::kNone, "name processors that this host has"},
       {index_of_step<SetSysctl<Owned>>(), ENOENT, Detail::kNone, "this kernel does not have it"},
       {index_of_step<OpenConsole<Owned>>(), 0, Detail::kConsolePeer, "mount devpts on /dev/pts"},
       {index_of_step<ChangeDirectory<Owned>>(), ELOOP, Detail::kNone,

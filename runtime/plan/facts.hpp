@@ -27,6 +27,7 @@ struct Facts {
   std::string bundle;  // absolute
   std::string rootfs;  // absolute, links resolved
   CgroupManager cgroup_manager = CgroupManager::kCgroupfs;
+  std::string resctrl_mount;             // empty: none, or not needed
   std::string cgroup_path;               // below cgroup_mount
   std::optional<CompiledFilter> filter;  // compile_seccomp() of linux.seccomp, if that has been done
 

@@ -113,6 +113,32 @@ struct CreateIdMapping {
   }
 };
 
+// rtnetlink(7): with its permanent addresses, and up. config-linux.md "Network Devices".
+struct MoveNetDevice {
+  std::string host_name, name;
+  bool operator==(const MoveNetDevice&) const = default;
+  WHERRY_STEP("move-net-device", "it belongs to the container as long as its network namespace lives") {
+    v("host_name", s.host_name);
+    v("name", s.name);
+  }
+};
+
+// The kernel's resctrl documentation; config-linux.md "IntelRdt". Whoever is in the group when it clones has its
+// children in it.
+struct JoinResctrlGroup {
+  std::string group;                  // directory
+  bool must_exist = false;            // it is somebody else's, and nothing is to be written
+  std::vector<std::string> schemata;  // lines; must be in force already if the group exists
+  std::string monitor;                // directory below it; empty: none
+  bool operator==(const JoinResctrlGroup&) const = default;
+  WHERRY_STEP("join-resctrl-group", "its share of the caches and of the memory's bandwidth") {
+    v("group", s.group);
+    v("must_exist", s.must_exist);
+    v("schemata", s.schemata);
+    v("monitor", s.monitor);
+  }
+};
+
 // Fills slot::kHookState for the hooks that run inside.
 struct ProvideHookState {
   std::string status;

@@ -28,7 +28,7 @@ struct StepVariant<StepList<Steps...>, Host...> {
   static constexpr std::size_t kContainerKinds = sizeof...(Steps);
 };
 using AllSteps = StepVariant<ContainerSteps, CreateCgroup, SetLimits, DelegateCgroup, AttachDeviceFilter, MapIds,
-                             CreateIdMapping, ProvideHookState, HandOverListener>;
+                             CreateIdMapping, MoveNetDevice, JoinResctrlGroup, ProvideHookState, HandOverListener>;
 using Step = AllSteps::type;
 
 struct PlannedStep {

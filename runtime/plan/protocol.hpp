@@ -66,6 +66,7 @@ enum class Detail : uint32_t {
   kLoopback,
   kListener,  // the agent did not get it
   kIdMapping,
+  kLabel,  // of SELinux
 };
 
 // wherry-init's exit code, plus an errno, when it could not read its plan.

@@ -29,6 +29,7 @@ inline constexpr Slot kStartSocket = 6;    // host → pid 1: listening start.so
 inline constexpr Slot kTarget = 7;         // host → init: pidfd of the container that exec joins
 inline constexpr Slot kStatusPage = 8;     // pid 1 → start: the memory behind StatusPage
 inline constexpr Slot kListener = 9;       // pid 1 → host: where the calls that a filter reports can be read
+inline constexpr Slot kNetwork = 10;       // init → host: a netlink socket of the container's network namespace
 inline constexpr Slot kFirstFree = 16;     // compile() numbers its own slots from here
 }  // namespace slot
 
@@ -199,6 +200,19 @@ struct CreateNamespaces {
   WHERRY_STEP("create-namespaces", "a network, names and message queues of its own") { v("types", s.types); }
 };
 
+// netlink(7): the socket stays in this namespace whoever uses it.
+template <class M>
+struct OpenNetworkSocket {
+  WHERRY_STEP("open-network-socket", "the host configures through it what it moves into the namespace") {}
+};
+
+// sched_setaffinity(2), 64 processors per element; none: all that there are.
+template <class M>
+struct SetCpuAffinity {
+  typename M::template List<uint64_t> cpus;
+  WHERRY_STEP("set-cpu-affinity", "which processors may run it, whatever the caller's own are") { v("cpus", s.cpus); }
+};
+
 // What the host makes meanwhile is needed from here on.
 template <class M>
 struct AwaitSlot {
@@ -229,7 +243,8 @@ struct StartSession {
   WHERRY_STEP("start-session", "no terminal or process group is shared with the caller") {}
 };
 
-// keyctl(KEYCTL_JOIN_SESSION_KEYRING); ENOSYS is tolerated: a kernel without keys has none to leak.
+// keyctl(KEYCTL_JOIN_SESSION_KEYRING); ENOSYS is tolerated: a kernel without keys has none to leak. Its user may search
+// it, so that an exec finds it by its name.
 template <class M>
 struct JoinSessionKeyring {
   typename M::Text name;
@@ -289,6 +304,7 @@ struct Mount {
   Propagation propagation;
   bool copy_up = false;  // tmpcopyup: start with what the target directory holds
   typename M::Text fallback;
+  typename M::Text label;  // security.selinux of its root, where the file system takes no context
   WHERRY_STEP("mount", "a file system of its own") {
     v("target", s.target);
     v("type", s.type);
@@ -299,6 +315,7 @@ struct Mount {
     v("propagation", s.propagation);
     v("copy_up", s.copy_up);
     v("fallback", s.fallback);
+    v("label", s.label);
   }
 };
 
@@ -453,9 +470,11 @@ template <class M>
 struct MaskPath {
   typename M::Text path;
   Slot null_device = 0;
+  typename M::Text label;  // SELinux context of the directory
   WHERRY_STEP("mask-path", "tells too much about the host, or lets the container harm it") {
     v("path", s.path);
     v("null_device", s.null_device);
+    v("label", s.label);
   }
 };
 
@@ -674,12 +693,12 @@ struct StepList {};
 // The position in this list is the step's kind on the wire.
 using ContainerSteps =
     StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenFilesystem, OpenDevice,
-             MakeDevice, CreateUserNamespace, CreateTimeNamespace, CreateNamespaces, AwaitSlot, SpawnPid1, BecomeRoot,
-             StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname, SetDomainname, SetPropagation, MountRoot,
-             MountOverlay, Mount, Bind, CreateDevice, BindDevice, CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot,
-             ChangeRoot, MakeRootReadonly, MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority,
-             SetPersonality, SetMemoryPolicy, SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet,
-             OwnStandardStreams, SetCredentials, SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable,
-             SealDescriptors, AwaitStart, LoadSeccomp, LoadSeccompWithListener, Exec>;
+             MakeDevice, CreateUserNamespace, CreateTimeNamespace, CreateNamespaces, OpenNetworkSocket, SetCpuAffinity,
+             AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname,
+             SetDomainname, SetPropagation, MountRoot, MountOverlay, Mount, Bind, CreateDevice, BindDevice, CreateSymlink,
+             OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly, MakeReadonly, MaskPath, RunHook,
+             SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy, SetProcessLabel, SetUmask,
+             ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials, SetCapabilities, SetNoNewPrivileges,
+             FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp, LoadSeccompWithListener, Exec>;
 
 }  // namespace wherry::plan

@@ -64,6 +64,9 @@ const Refusal kRefusals[] = {
      },
      "config.json /mounts/0: mount /srv on /data: there is nothing to map ids by; "
      "add uidMappings and gidMappings, or a user namespace"},
+    {"intelRdt without resctrl", [](Spec& spec) { spec.linux.intel_rdt = oci::IntelRdt{}; },
+     "config.json /linux/intelRdt: make a resctrl group: no resctrl is mounted; "
+     "mount -t resctrl resctrl /sys/fs/resctrl, or remove it"},
     {"mappings of a cgroup mount",
      [](Spec& spec) {
        mount(spec, "/data", "cgroup", "cgroup", {});
@@ -139,7 +142,7 @@ const Refusal kRefusals[] = {
      [](Spec& spec) {
        spec.linux.memory_policy = oci::MemoryPolicy{oci::MemoryPolicyMode::kBind, "0,1024", {}};
      },
-     "config.json /linux/memoryPolicy/nodes: set the memory policy: ERANGE: nodes go up to 1023"},
+     "config.json /linux/memoryPolicy/nodes: set the memory policy: ERANGE: they go up to 1023"},
     {"a limit that cgroup v2 does not have",
      [](Spec& spec) {
        spec.linux.resources = oci::Resources{};

@@ -117,6 +117,7 @@ def test_what_the_agent_is_told(t):
     c = t.created(b)
     t.equal(agent.states, [], "before start there is no filter")
     c.start()
+    t.until(lambda: agent.states, "the state has arrived")
     (state,) = agent.states
     t.equal(agent.fds, [1], "descriptors")
     t.equal(state["ociVersion"][:2], "1.", "ociVersion")
@@ -133,7 +134,7 @@ def test_exec_has_a_listener_of_its_own(t):
     agent = agent_at(t)
     c = t.running(supervised(t, agent, "sleep 1000", "mkdir", "mkdirat"))
     t.contains(c.exec("mkdir", "/dev/shm/x").err, os.strerror(errno.ENOMEDIUM))
-    t.equal(len(agent.states), 2, "states")
+    t.until(lambda: len(agent.states) == 2, "a second state has arrived")
     t.true(agent.states[1]["pid"] != c.pid, "the filter is the new process's")
     t.equal((agent.states[1]["state"]["pid"], agent.states[1]["state"]["status"]), (c.pid, "running"), "state")
 

@@ -3,7 +3,9 @@ unit_sources(
   filter_cache_test.cpp
   id_maps_test.cpp
   identity_test.cpp
+  net_devices_test.cpp
   notify_test.cpp
+  resctrl_test.cpp
   stats_json_test.cpp
   status_test.cpp
   store_test.cpp

@@ -26,6 +26,8 @@ Record example() {
   record.cgroup_path = "/user.slice/x";
   record.cgroup_root = "/sys/fs/cgroup";
   record.cgroup_existing = 1;
+  record.resctrl_group = "/sys/fs/resctrl/web";
+  record.resctrl_monitor = "/sys/fs/resctrl/web/mon_groups/web";
   record.no_new_keyring = true;
   record.annotations = {{"z", "1"}, {"a", "\n"}};
   return record;

@@ -484,6 +484,147 @@ TEST_CASE("order: a listener is handed over while the filter is loaded", "[plan]
   }
 }
 
+namespace {
+
+Score compiled(const std::function<void(oci::Spec&)>& edit, const Facts& facts = test::root_facts()) {
+  for (auto& [name, spec] : test::bundle_specs()) {
+    if (name != "bundle-hello") continue;
+    edit(spec);
+    return {compile(spec, facts)};
+  }
+  FAIL("no bundle hello");
+  return {};
+}
+
+void add_user_namespace(oci::Spec& spec) {
+  spec.linux.namespaces.push_back({NamespaceType::kUser, ""});
+  spec.linux.uid_mappings = spec.linux.gid_mappings = {{0, 100000, 65536}};
+}
+
+}  // namespace
+
+TEST_CASE("order: id-mapped trees are made before the user namespace is entered", "[plan]") {
+  const Score score = compiled([](oci::Spec& spec) {
+    add_user_namespace(spec);
+    spec.mounts.push_back({"/a", "none", "/srv", {"rbind", "ridmap"}, {}, {}});
+    spec.mounts.push_back({"/b", "tmpfs", "tmpfs", {"idmap", "size=1m"}, {}, {}});
+    spec.mounts.push_back({"/c", "none", "/srv", {"bind"}, {{0, 7, 1}}, {{0, 7, 1}}});
+  });
+  const auto mappings = score.all<CreateIdMapping>();
+  REQUIRE(mappings.size() == 2);  // the container's, and the third mount's
+  CHECK(score.at<CreateIdMapping>(mappings[0]).uids == std::vector<IdMap>{{0, 100000, 65536}});
+  CHECK(score.at<CreateIdMapping>(mappings[1]).gids == std::vector<IdMap>{{0, 7, 1}});
+  const std::size_t filesystem = score.only<OpenFilesystem<Owned>>();
+  CHECK(score.at<OpenFilesystem<Owned>>(filesystem).mapping == score.at<CreateIdMapping>(mappings[0]).slot);
+  const std::size_t user = score.only<CreateUserNamespace<Owned>>();
+  require_before(score.all<OpenTree<Owned>>(), {user}, "the container's user may not map ids");
+  require_before({filesystem}, {user}, "the superblock is the host's");
+  std::size_t mapped = 0;
+  for (const std::size_t i : score.all<OpenTree<Owned>>()) {
+    const auto& tree = score.at<OpenTree<Owned>>(i);
+    if (tree.mapping == slot::kNone) continue;
+    ++mapped;
+    CHECK(tree.map_recursive == tree.recursive);
+    CHECK(tree.mapping == score.at<CreateIdMapping>(mappings[tree.recursive ? 0 : 1]).slot);
+  }
+  CHECK(mapped == 2);
+}
+
+TEST_CASE("order: an unprivileged caller opens its sources before it is root inside", "[plan]") {
+  const Score score = compiled(
+      [](oci::Spec& spec) {
+        add_user_namespace(spec);
+        spec.mounts.push_back({"/a", "none", "/srv", {"rbind"}, {}, {}});
+      },
+      test::user_facts());
+  const auto trees = score.all<OpenTree<Owned>>();
+  REQUIRE(trees.size() == 2);
+  for (const std::size_t i : trees) CHECK(score.lane(i) == Lane::kPid1);
+  require_before(trees, {score.only<BecomeRoot<Owned>>()}, "root inside may be somebody else");
+}
+
+TEST_CASE("order: network devices and resctrl before anything of the config's runs", "[plan]") {
+  Facts facts = test::root_facts();
+  facts.resctrl_mount = "/sys/fs/resctrl";
+  const Score score = compiled(
+      [](oci::Spec& spec) {
+        spec.linux.net_devices = {{"eth1", {"e"}}, {"eth2", {}}};
+        spec.linux.intel_rdt = oci::IntelRdt{"", {"L3:0=3"}, "L3:0=f\nMB:0=10\nL3:1=f", "MB:0=20", true};
+      },
+      facts);
+  const auto devices = score.all<MoveNetDevice>();
+  REQUIRE(devices.size() == 2);
+  CHECK(score.at<MoveNetDevice>(devices[0]) == MoveNetDevice{"eth1", "e"});
+  CHECK(score.at<MoveNetDevice>(devices[1]) == MoveNetDevice{"eth2", "eth2"});
+  require_before(score.all<CreateNamespaces<Owned>>(), {score.only<OpenNetworkSocket<Owned>>()},
+                 "it is of the new one");
+  const std::size_t group = score.only<JoinResctrlGroup>();
+  CHECK(score.at<JoinResctrlGroup>(group) == JoinResctrlGroup{"/sys/fs/resctrl/golden",
+                                                              false,
+                                                              {"L3:0=f", "L3:1=f", "MB:0=20", "L3:0=3"},
+                                                              "/sys/fs/resctrl/golden/mon_groups/golden"});
+  // A word of the host's that nobody waits for would be taken for an answer.
+  for (const std::size_t i : score.all<CreateCgroup>()) CHECK(i > group);
+  CHECK(group < score.only<SpawnPid1<Owned>>());
+}
+
+TEST_CASE("order: closID names a group that is there, or makes one", "[plan]") {
+  Facts facts = test::root_facts();
+  facts.resctrl_mount = "/r";
+  const auto joined = [&](const oci::IntelRdt& wanted) {
+    const Score score = compiled([&](oci::Spec& spec) { spec.linux.intel_rdt = wanted; }, facts);
+    return score.at<JoinResctrlGroup>(score.only<JoinResctrlGroup>());
+  };
+  CHECK(joined({"", {}, "", "", false}) == JoinResctrlGroup{"/r/golden", false, {}, ""});
+  CHECK(joined({"gold", {}, "", "", true}) == JoinResctrlGroup{"/r/gold", true, {}, "/r/gold/mon_groups/golden"});
+  CHECK(joined({"gold", {"L3:0=f"}, "", "", false}) == JoinResctrlGroup{"/r/gold", false, {"L3:0=f"}, ""});
+  CHECK(joined({"/", {}, "", "", false}) == JoinResctrlGroup{"/r", true, {}, ""});
+}
+
+TEST_CASE("order: exec sets the affinity before and behind the cgroup", "[plan]") {
+  for (auto& [name, spec] : test::bundle_specs()) {
+    if (name != "bundle-hello") continue;
+    oci::Process process = *spec.process;
+    process.exec_cpu_affinity = oci::ExecCpuAffinity{"0,2", "65-66"};
+    const Score score{compile_exec(process, spec, test::root_facts())};
+    const auto steps = score.all<SetCpuAffinity<Owned>>();
+    REQUIRE(steps.size() == 2);
+    CHECK(score.at<SetCpuAffinity<Owned>>(steps[0]).cpus == std::vector<uint64_t>{5});
+    CHECK(score.at<SetCpuAffinity<Owned>>(steps[1]).cpus == std::vector<uint64_t>{0, 6});
+    const std::size_t spawn = score.only<SpawnPid1<Owned>>();
+    CHECK((steps[0] < spawn && spawn < steps[1]));
+    process.exec_cpu_affinity.reset();
+    const Score plain{compile_exec(process, spec, test::root_facts())};
+    CHECK(plain.at<SetCpuAffinity<Owned>>(plain.only<SetCpuAffinity<Owned>>()).cpus.empty());
+  }
+}
+
+TEST_CASE("order: labels of mounts", "[plan]") {
+  const Score score = compiled([](oci::Spec& spec) {
+    spec.linux.mount_label = "u:r:t:s0:c1,c2";
+    spec.process->selinux_label = "u:r:p:s0:c1,c2";
+    spec.mounts.push_back({"/own", "tmpfs", "tmpfs", {"context=\"u:r:own:s0:c3,c4\""}, {}, {}});
+  });
+  for (const std::size_t i : score.all<Mount<Owned>>()) {
+    const auto& mount = score.at<Mount<Owned>>(i);
+    INFO(mount.target);
+    std::string context;
+    for (const std::string& option : mount.options)
+      if (option.rfind("context=", 0) == 0) context = option;
+    const bool bare =
+        mount.type == "proc" || mount.type == "sysfs" || mount.type == "mqueue" || mount.type == "cgroup2";
+    CHECK(context == (bare ? "" : mount.target == "/own" ? "context=u:r:own:s0:c3,c4" : "context=u:r:t:s0:c1,c2"));
+    CHECK(mount.label == (mount.type == "mqueue" ? "u:r:t:s0:c1,c2" : ""));
+  }
+  for (const std::size_t i : score.all<MaskPath<Owned>>())
+    CHECK(score.at<MaskPath<Owned>>(i).label == "u:r:t:s0:c1,c2");
+  const auto labels = score.all<SetProcessLabel<Owned>>();
+  REQUIRE(labels.size() == 2);
+  CHECK(score.at<SetProcessLabel<Owned>>(labels[0]).attribute == "keycreate");
+  CHECK(labels[0] + 1 == score.only<JoinSessionKeyring<Owned>>());
+  CHECK(score.at<SetProcessLabel<Owned>>(labels[1]).attribute == "exec");
+}
+
 TEST_CASE("order: a plan is a function of its arguments", "[plan]") {
   for (const auto& [name, spec] : test::bundle_specs()) {
     INFO(name);
