@@ -244,12 +244,13 @@ class Creation {
     return process;
   }
 
-  // runtime.md "Lifecycle": when a hook fails, the container is stopped, deleted, and poststop hooks run.
+  // runtime.md "Lifecycle": when a hook fails, the container is stopped, deleted, and poststop hooks run. They run as
+  // well when something fails behind a hook, which may have made what they take back.
   void take_back() noexcept {
     if (!directory_) return;
     try {
       undo(record_);
-      if (launch_.failed_in_hook()) (void)run_poststop_hooks(*directory_, record_);  // the hook's failure is the news
+      if (launch_.hooks_begun()) (void)run_poststop_hooks(*directory_, record_);  // the hook's failure is the news
       directory_->remove();
     } catch (const std::exception&) {
       // The record stays: `delete --force` finds by it what is left. The first error is the one that is thrown.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "container/launch.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -368,6 +369,13 @@ void Launch::fail_for_memory(const std::string& what) const {
   const bool own = limit && limits != nullptr && (*limits->limits).memory_max;
   if (own) (void)std::move(error).in(document_, "/linux/resources/memory/limit");  // in place
   throw std::move(error).detail(what).remedy("raise it");
+}
+
+bool Launch::hooks_begun() const noexcept {
+  const std::size_t reached = std::max(cursor_, page_ == nullptr ? 0 : page_->step);
+  for (std::size_t i = 0; i <= reached && i < plan_.steps.size(); ++i)
+    if (std::holds_alternative<plan::RunHook<plan::Owned>>(plan_.steps[i].step)) return true;
+  return false;
 }
 
 // The channel has ended: either Exec closed it, or whoever held it died.

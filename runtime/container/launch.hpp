@@ -54,6 +54,8 @@ class Launch {
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] os::Fd take_pidfd() noexcept { return std::move(pidfd_); }
   [[nodiscard]] os::Fd take_console() noexcept { return std::move(console_); }
+  // Some hook of the plan has been run, or was being run.
+  [[nodiscard]] bool hooks_begun() const noexcept;
   [[nodiscard]] bool failed_in_hook() const noexcept { return failed_in_hook_; }
   [[nodiscard]] std::vector<plan::StepTiming> timings() const;
 

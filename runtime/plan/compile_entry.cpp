@@ -142,8 +142,7 @@ void join_resctrl_group(Composer& out) {
         .remedy("mount -t resctrl resctrl /sys/fs/resctrl, or remove it");
   JoinResctrlGroup step{resctrl_group(*wanted, out.facts), false, schemata_of(*wanted),
                         resctrl_monitor(*wanted, out.facts)};
-  step.must_exist = wanted->clos_id == "/" || (!wanted->clos_id.empty() && step.schemata.empty());
-  if (wanted->clos_id == "/" && !step.schemata.empty()) step.must_exist = false;
+  step.must_exist = !wanted->clos_id.empty() && step.schemata.empty();
   out.host(std::move(step), "/linux/intelRdt");
 }
 
@@ -160,12 +159,6 @@ bool mounts_cgroup_writable(const oci::Spec& spec) {
     return mount.source == "cgroup" && mount.destination == "/sys/fs/cgroup" &&
            std::find(options.begin(), options.end(), "ro") == options.end();
   });
-}
-
-std::optional<uint32_t> host_id(const std::vector<oci::IdMapping>& maps, uint32_t id) {
-  for (const oci::IdMapping& map : maps)
-    if (id >= map.container_id && id - map.container_id < map.size) return map.host_id + (id - map.container_id);
-  return std::nullopt;
 }
 
 // config-linux.md "Cgroup ownership": with a cgroup namespace of its own and a writable mount, and not otherwise.
@@ -195,6 +188,12 @@ void compile_cgroup(Composer& out) {
 }
 
 }  // namespace
+
+std::optional<uint32_t> host_id(const std::vector<oci::IdMapping>& maps, uint32_t id) {
+  for (const oci::IdMapping& map : maps)
+    if (id >= map.container_id && id - map.container_id < map.size) return map.host_id + (id - map.container_id);
+  return std::nullopt;
+}
 
 std::string resctrl_group(const oci::IntelRdt& wanted, const Facts& facts) {
   if (wanted.clos_id == "/") return facts.resctrl_mount;

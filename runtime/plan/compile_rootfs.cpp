@@ -378,9 +378,8 @@ OpenDevice<Owned> open_null_device(Composer& out) {
   return {"/dev/null", out.opened.null_device, {os::kTypeChar}, 1, 3};
 }
 
-uint32_t host_id(const std::vector<oci::IdMapping>& maps, uint32_t id, const std::string& origin) {
-  for (const oci::IdMapping& map : maps)
-    if (id >= map.container_id && id - map.container_id < map.size) return map.host_id + (id - map.container_id);
+uint32_t mapped_id(const std::vector<oci::IdMapping>& maps, uint32_t id, const std::string& origin) {
+  if (const auto mapped = host_id(maps, id)) return *mapped;
   throw Error("make a device node").at(origin).detail("the id " + std::to_string(id) + " is not mapped");
 }
 
@@ -395,8 +394,8 @@ void open_devices_early(Composer& out) {
     } else {
       const oci::Linux& config = out.spec.linux;
       out.init(MakeDevice<Owned>{device.path, slot, device.mode, device.major, device.minor,
-                                 host_id(config.uid_mappings, device.uid, origin + "/uid"),
-                                 host_id(config.gid_mappings, device.gid, origin + "/gid")},
+                                 mapped_id(config.uid_mappings, device.uid, origin + "/uid"),
+                                 mapped_id(config.gid_mappings, device.gid, origin + "/gid")},
                origin);
     }
   }

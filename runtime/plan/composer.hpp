@@ -2,6 +2,7 @@
 // The compilation in progress. One function per topic adds its steps; compile.cpp calls them in order.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,6 +96,7 @@ struct OverlayParts {
 
 // compile_entry.cpp
 void compile_keyring(Composer& out, const oci::Process& process, const std::string& base);
+[[nodiscard]] std::optional<uint32_t> host_id(const std::vector<oci::IdMapping>& maps, uint32_t id);
 [[nodiscard]] std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings);
 void compile_early_sources(Composer& out);
 void compile_callers_sources(Composer& out);

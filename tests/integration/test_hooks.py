@@ -269,6 +269,88 @@ def test_poststop_runs_after_a_failing_create_runtime(t):
     t.equal(lines(log), ["poststop"], "poststop hooks")
 
 
+KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+
+
+def logged_hooks(t, failing=None, args=("sleep", "1000")):
+    """A bundle with a hook of each kind that writes its kind to a log; `failing` then fails. Returns both."""
+    log = t.file("log", mode=0o666)
+    b = t.bundle(*args).mount("/log", "bind", log, ["bind"])
+    b.own_rootfs()
+    for kind in KINDS:
+        where = "/log" if kind == "startContainer" else log
+        end = "exit 3" if kind == failing else "true"
+        b.hook(kind, "/bin/sh", ["sh", "-c", f"cat > /dev/null; echo {kind} >> {where}; {end}"])
+    return b, log
+
+
+@wherry_only("runtime.md: after a failing hook the container is stopped and deleted, and poststop hooks run")
+def test_hooks_that_run_when_one_fails(t):
+    for count, kind in enumerate(KINDS[:5], 1):
+        expected = [*KINDS[:count], "poststop"]
+        b, log = logged_hooks(t, kind)
+        result = t.run(b)
+        t.true(result.code != 0, f"run fails with a failing {kind}")
+        t.contains(result.err, f"/hooks/{kind}/0", "status 3")
+        t.equal(lines(log), expected, f"hooks of run when {kind} fails")
+        t.clean()
+        b, log = logged_hooks(t, kind)
+        c = t.container(b)
+        if count <= 3:
+            t.true(t.runtime.call("create", *c.flags(), c.id).code != 0, f"create fails with a failing {kind}")
+        else:
+            c.create()
+            t.runtime.fails("start", c.id)
+            t.alive.remove(c)
+        t.equal(lines(log), expected, f"hooks of create and start when {kind} fails")
+        t.clean()
+
+
+@wherry_only("what the first hooks have made is taken back by poststop hooks, whatever fails behind them")
+def test_poststop_runs_when_a_later_step_fails(t):
+    b, log = logged_hooks(t, args=("/no/such/program",))
+    t.refused(b)
+    t.equal(lines(log), ["prestart", "createRuntime", "createContainer", "poststop"], "hooks")
+    os.truncate(log, 0)
+    b.mount("/x", "nosuchfs", "none")
+    t.refused(b)
+    t.equal(lines(log), [], "no hook had run")
+
+
+def test_poststop_runs_once_whatever_deletes(t):
+    def deleted(way):
+        b, log = logged_hooks(t)
+        way(b)
+        t.equal(lines(log).count("poststop"), 1, f"poststop hooks after {way.__name__}")
+        t.clean()
+
+    def delete_of_a_stopped_container(b):
+        c = t.running(b)
+        c.stop()
+        c.delete()
+
+    def delete_of_a_created_container(b):
+        t.created(b).delete("--force")
+
+    def delete_of_a_running_container(b):
+        t.running(b).delete("--force")
+
+    def delete_of_a_paused_container(b):
+        c = t.running(b)
+        t.runtime.ok("pause", c.id)
+        c.delete("--force")
+
+    def the_end_of_run(b):
+        b.process["args"] = ["true"]
+        t.output(b)
+
+    deleted(delete_of_a_stopped_container)
+    deleted(delete_of_a_created_container)
+    deleted(delete_of_a_running_container)
+    deleted(delete_of_a_paused_container)
+    deleted(the_end_of_run)
+
+
 def test_failing_start_container_aborts(t):
     b = t.bundle(script="echo ran > /dev/shm/ran; sleep 1000").hook("startContainer", "/bin/false")
     c = t.created(b)

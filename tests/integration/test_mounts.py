@@ -457,6 +457,28 @@ def test_rdev_and_friends_are_flags(t):
             t.true(flag in table[point][1], f"{flag} on {point}")
 
 
+# config.md "Linux mount options": option, the flag of mountinfo, whether the option sets it.
+RECURSIVE = (("rro", "ro", True), ("rrw", "ro", False), ("rnosuid", "nosuid", True), ("rsuid", "nosuid", False),
+             ("rnodev", "nodev", True), ("rdev", "nodev", False), ("rnoexec", "noexec", True), ("rexec", "noexec", False),
+             ("rnodiratime", "nodiratime", True), ("rdiratime", "nodiratime", False), ("rnoatime", "noatime", True),
+             ("ratime", "noatime", False), ("rrelatime", "relatime", True), ("rnorelatime", "relatime", False),
+             ("rstrictatime", "relatime", False), ("rnostrictatime", "relatime", True), ("rnosymfollow", "nosymfollow", True),
+             ("rsymfollow", "nosymfollow", False))
+
+
+@wherry_only("all recursive options of runtime-spec 1.3")
+def test_every_recursive_attribute(t):
+    source = nested_source(t)
+    for option, flag, sets in RECURSIVE:
+        # One that clears something is shown where all of it is set.
+        before = [] if sets else ["rro", "rnosuid", "rnodev", "rnoexec", "rnodiratime", "rnosymfollow"]
+        if option == "ratime":
+            before.append("rnoatime")
+        table = mounts_of(t, t.bundle().mount("/mnt", "bind", source, ["rbind", *before, option]))
+        for point in ("/mnt", "/mnt/inner"):
+            t.equal(flag in table[point][1], sets, f"{flag} on {point} with {option}")
+
+
 @wherry_only("nosymfollow is a known option")
 def test_nosymfollow(t):
     t.contains(",".join(mounts_of(t, t.bundle().mount("/mnt", "tmpfs", "tmpfs", ["nosymfollow"]))["/mnt"][1]),

@@ -124,6 +124,39 @@ def test_personality(t):
     t.equal(t.output(b), "x86_64\n", "machine")
 
 
+@needs(lambda: os.path.exists("/proc/self/numa_maps"), "a kernel with NUMA")
+@known_differences(OLD)
+def test_memory_policy(t):
+    b = t.bundle("sleep", "1000", linux={"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}})
+    c = t.running(b)
+    with open(f"/proc/{c.pid}/numa_maps", encoding="utf-8") as file:
+        t.contains(file.read(), "bind=static:0")
+    t.contains(c.exec("cat", "/proc/self/numa_maps").out, "bind=static:0")
+    b = t.bundle("true", linux={"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "1000"}})
+    result = t.run(b)
+    t.true(result.code != 0, "run fails")
+    t.contains(result.err, "/linux/memoryPolicy")
+
+
+def may_raise_limits():
+    with open("/proc/self/status", encoding="ascii") as file:
+        effective = next(line for line in file if line.startswith("CapEff")).split()[1]
+    return int(effective, 16) >> 24 & 1 == 1  # CAP_SYS_RESOURCE
+
+
+@needs(may_raise_limits, "CAP_SYS_RESOURCE")
+def test_limits_are_raised_by_who_may_raise_them(t):
+    for user_namespace in (False, True):
+        b = t.bundle(script="ulimit -Hn")
+        if user_namespace:
+            b.user_namespace()
+        b.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 600, "hard": 700}]
+        b.write()
+        command = f"ulimit -n 500; exec {t.runtime.path} --root {t.runtime.root} run --bundle {b.path} {t.new_id()}"
+        done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, encoding="utf-8")
+        t.equal((done.stdout, done.stderr), ("700\n", ""), "the hard limit")
+
+
 def apparmor():
     try:
         with open("/sys/module/apparmor/parameters/enabled", encoding="ascii") as file:
