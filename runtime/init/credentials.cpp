@@ -53,8 +53,10 @@ Outcome execute(const plan::SetCpuAffinity<Wired>& step, Context&) noexcept {
   if (step.cpus.count > 128) return failed(EINVAL);
   if (!plan::for_each(step.cpus, [&](uint64_t mask) { return cpus[count++] = mask, true; }))
     return failed(EBADMSG, Detail::kPlan);
-  if (count == 0) __builtin_memset(cpus, 0xff, sizeof cpus), count = 128;
-  return outcome_of(os::status_of(os::raw_syscall(__NR_sched_setaffinity, 0, count * 8L, os::address(cpus))));
+  const bool all = count == 0;
+  if (all) __builtin_memset(cpus, 0xff, sizeof cpus), count = 128;
+  const auto set = os::status_of(os::raw_syscall(__NR_sched_setaffinity, 0, count * 8L, os::address(cpus)));
+  return set || !all ? outcome_of(set) : done(1);
 }
 
 Outcome execute(const plan::SetScheduler<Wired>& step, Context&) noexcept {

@@ -206,7 +206,7 @@ struct OpenNetworkSocket {
   WHERRY_STEP("open-network-socket", "the host configures through it what it moves into the namespace") {}
 };
 
-// sched_setaffinity(2), 64 processors per element; none: all that there are.
+// sched_setaffinity(2), 64 processors per element; none: all that there are, which an outer sandbox may forbid.
 template <class M>
 struct SetCpuAffinity {
   typename M::template List<uint64_t> cpus;
