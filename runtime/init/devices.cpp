@@ -166,8 +166,10 @@ Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept 
 Outcome execute(const plan::MakeDevice<Wired>& step, Context& context) noexcept {
   if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
   auto host = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone);
-  const bool usable =
-      host && is_device(host->get(), "", os::kAtEmptyPath, step.mode.value & os::kTypeMask, step.major, step.minor);
+  const Outcome checked =
+      host ? check_device(host->get(), step.mode.value & os::kTypeMask, step.major, step.minor) : failed(ENOENT);
+  if (host && checked.error != 0 && checked.detail != Detail::kWrongDevice) return checked;
+  const bool usable = checked.error == 0;
   if (usable && has_owner_and_mode(host->get(), step)) {
     context.slots[step.slot] = static_cast<Fd&&>(*host);
     return done();
