@@ -164,7 +164,7 @@ TEST_CASE("player: a slot that nothing is bound to, or that there is not", "[ini
     bind.slot = slot;
     CHECK(test::perform(bind, *context).error == EBADF);
     CHECK(test::perform(plan::MountRoot<Owned>{base.path(), slot, false}, *context).error == EBADF);
-    CHECK(test::perform(plan::MaskPath<Owned>{"/file", slot}, *context).error == EBADF);
+    CHECK(test::perform(plan::MaskPath<Owned>{"/file", slot, ""}, *context).error == EBADF);
     CHECK(test::perform(plan::BindDevice<Owned>{"/file", slot}, *context).error != 0);
     CHECK(test::perform(plan::EnterNamespace<Owned>{{0}, slot}, *context).error == EBADF);
   }
