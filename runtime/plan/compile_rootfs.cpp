@@ -467,9 +467,9 @@ void add_notify_directory(Composer& out) {
 void compile_early_sources(Composer& out) {
   if (!out.has(NamespaceType::kMount)) return;
   const Propagation propagation{inherited_propagation(out)};
+  if (out.opens_early()) out.init(open_root_early(out, propagation), "/root/path");
   open_mounts_early(out, propagation);
   if (!out.opens_early()) return;
-  out.init(open_root_early(out, propagation), "/root/path");
   if (!out.facts.notify_socket.empty()) out.init(open_notify_directory_early(out, propagation));
   if (!binds_dev(out.spec)) open_devices_early(out);
   if (!out.spec.linux.masked_paths.empty()) out.init(open_null_device(out), "/linux/maskedPaths");

@@ -96,7 +96,8 @@ TEST_CASE("what the kernel says of a refused write is told", "[container][resctr
   const Resctrl resctrl;
   resctrl.put("info/last_cmd_status", "Mask out of range\nmore\n");
   const plan::JoinResctrlGroup step{resctrl.path("new"), false, {"L3:0=fffff"}, ""};
-  CHECK(refusal(step).find("write the schemata") != std::string::npos);
-  CHECK(refusal(step).find("Mask out of range") != std::string::npos);
+  const std::string said = refusal(step);
+  CHECK(said.find("write the schemata") != std::string::npos);
+  CHECK(said.find("Mask out of range") != std::string::npos);
   CHECK(fs::is_directory(resctrl.path("new")));
 }

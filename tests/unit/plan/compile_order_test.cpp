@@ -256,12 +256,14 @@ struct Slots {
 void check_slots(const Score& score) {
   std::set<Slot> bound;
   for (const PlannedStep& planned : score.plan.steps) {
+    if (const auto* mapping = std::get_if<CreateIdMapping>(&planned.step)) CHECK(bound.insert(mapping->slot).second);
     if (is_host_verb(planned.step)) continue;
     Slots slots;
     std::visit([&](const auto& step) { std::decay_t<decltype(step)>::fields(step, slots); }, planned.step);
     const Step& step = planned.step;
-    const bool opens = std::holds_alternative<OpenNamespace<Owned>>(step) ||
-                       std::holds_alternative<OpenTree<Owned>>(step) || std::holds_alternative<OpenDevice<Owned>>(step);
+    bool opens = std::holds_alternative<OpenNamespace<Owned>>(step) || std::holds_alternative<OpenTree<Owned>>(step) ||
+                 std::holds_alternative<OpenFilesystem<Owned>>(step) ||
+                 std::holds_alternative<OpenDevice<Owned>>(step) || std::holds_alternative<MakeDevice<Owned>>(step);
     const bool needs_one =
         std::holds_alternative<BindDevice<Owned>>(step) || std::holds_alternative<MaskPath<Owned>>(step);
     for (const Slot value : slots.values) {
@@ -270,6 +272,7 @@ void check_slots(const Score& score) {
       if (opens) {
         CHECK(value >= slot::kFirstFree);
         CHECK(bound.insert(value).second);
+        opens = false;  // what else it names is there already
       } else if (value >= slot::kFirstFree || needs_one) {
         CHECK(bound.count(value) == 1);
       }
