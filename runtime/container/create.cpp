@@ -109,8 +109,7 @@ plan::Plan compile_beside(const InitProgram& init, const oci::Spec& spec, plan::
 
 // Whoever looks at the container later has its pid alone. Without this call it could not even be deleted.
 void need_pidfds() {
-  if (auto own = os::pidfd_open(static_cast<int>(os::getpid())); !own)
-    throw Error("open a pidfd").because(own.error());
+  if (auto own = os::pidfd_open(static_cast<int>(os::getpid())); !own) throw Error("open a pidfd").because(own.error());
 }
 
 // A create in progress. Whatever was made is taken back unless keep() is called.
