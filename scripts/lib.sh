@@ -17,7 +17,7 @@ PACKAGES_FORMAT=(clang-format-14)
 PACKAGES_CROSS=(g++-aarch64-linux-gnu qemu-user-static)
 PACKAGES_SCRIPTS=(python3)
 PACKAGES_IMAGES=(umoci buildah skopeo podman docker-registry zstd)
-PACKAGES_VM=(qemu-system-x86 busybox-static apparmor selinux-policy-default policycoreutils)
+PACKAGES_VM=(qemu-system-x86 busybox-static)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
