@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine's tests use: starting daemons, running commands, saying what was expected."""
+
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+CGROUP = "/sys/fs/cgroup"
+SLOW = float(os.environ.get("WHERRY_ITEST_SLOW", "1"))  # an emulated machine is so many times slower
+TIMEOUT = 60 * SLOW  # seconds for one command
+
+REST = 10 * SLOW  # seconds until what was removed must be gone
+
+
+class Failure(Exception):
+    """What was expected, and what was found."""
+
+
+class Skip(Exception):
+    """What this machine lacks."""
+
+
+class Result:
+    def __init__(self, words, code, out, err):
+        self.words, self.code, self.out, self.err = words, code, out, err
+
+    @property
+    def text(self):
+        return self.out + self.err
+
+    def __str__(self):
+        return f"{' '.join(self.words)[:300]}: exit code {self.code}: {self.text.strip()[-500:]}"
+
+
+def call(*words, stdin="", timeout=TIMEOUT, env=None, pass_fds=(), cwd="/"):
+    """Runs one command to its end."""
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd,
+                          env=dict(os.environ, **(env or {})), pass_fds=pass_fds, start_new_session=True) as child:
+        try:
+            out, err = child.communicate(stdin.encode(), timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise Failure(f"{' '.join(words)[:300]}: no end after {timeout:.0f} s") from None
+    return Result(words, child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def on_terminal(*words, timeout=TIMEOUT):
+    """Runs one command on a terminal of its own, and returns what appeared there and its exit code."""
+    quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+    return call("script", "-qefc", quoted, "/dev/null", timeout=timeout)
+
+
+def ok(*words, **how):
+    result = call(*words, **how)
+    if result.code != 0:
+        raise Failure(str(result))
+    return result
+
+
+def code(expected, *words, **how):
+    result = call(*words, **how)
+    if result.code != expected:
+        raise Failure(f"exit code {expected} expected: {result}")
+    return result
+
+
+def equal(actual, expected, what="value"):
+    if actual != expected:
+        raise Failure(f"{what}: {expected!r} expected, {actual!r} found")
+
+
+def contains(text, *parts):
+    for part in parts:
+        if part not in text:
+            raise Failure(f"{part!r} expected in {text.strip()[-500:]!r}")
+
+
+def lacks(text, *parts):
+    for part in parts:
+        if part in text:
+            raise Failure(f"{part!r} not expected in {text.strip()[-500:]!r}")
+
+
+def matches(text, pattern):
+    if not re.search(pattern, text, re.MULTILINE):
+        raise Failure(f"/{pattern}/ expected in {text.strip()[-500:]!r}")
+
+
+def until(condition, what, timeout=TIMEOUT):
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failure(f"waited for: {what}")
+        time.sleep(0.05)
+
+
+def controllers():
+    with open(CGROUP + "/cgroup.controllers", encoding="ascii") as file:
+        return set(file.read().split())
+
+
+def needs_controllers(*wanted):
+    """Skips a test where the machine gives this box fewer controllers; tests/vm has all of them."""
+
+    def mark(test):
+        test.controllers = set(wanted)
+        return test
+
+    return mark
+
+
+def write(path, text, mode=0o644):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def has_process(*words):
+    """The pids of the processes whose command line holds all of `words`."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = read(f"/proc/{name}/cmdline").replace("\0", " ")
+        except OSError:
+            continue
+        if all(word in line for word in words):
+            found.append(int(name))
+    return found
+
+
+def run_many(count, words_of, at_once=4):
+    """Runs `count` commands, some at once; each must exit 0."""
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        for future in [pool.submit(ok, *words_of(n)) for n in range(count)]:
+            future.result()
+
+
+class Daemon:
+    """A process that serves until stop(); what it prints is kept in a file."""
+
+    def __init__(self, *words, log, ready, env=None, prefix=()):
+        self.log = log
+        with open(log, "ab") as file:
+            self.child = subprocess.Popen(list(prefix) + list(words), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                                          env=dict(os.environ, **(env or {})), cwd="/", start_new_session=True)
+        until(lambda: self.is_ready(ready), f"{words[0]} to answer; see {read(log)[-600:]}", timeout=TIMEOUT)
+
+    def is_ready(self, ready):
+        if self.child.poll() is not None:
+            raise Failure(f"it ended: {read(self.log)[-800:]}")
+        return ready()
+
+    def stop(self, number=signal.SIGTERM):
+        self.child.send_signal(number)
+        try:
+            self.child.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+
+
+def busybox_image():
+    """An OCI layout with one image, `bb`, of a static busybox, as a tar file; and its root as another."""
+    layout, bundle, archive, root = "/tmp/image/layout", "/tmp/image/bundle", "/tmp/image/bb-oci.tar", "/tmp/image/bb.tar"
+    if os.path.exists(archive):
+        return archive, root
+    os.makedirs("/tmp/image", exist_ok=True)
+    ok("umoci", "init", "--layout", layout)
+    ok("umoci", "new", "--image", layout + ":bb")
+    ok("umoci", "unpack", "--image", layout + ":bb", bundle)
+    ok("/wherry/scripts/make-rootfs", "busybox", bundle + "/rootfs")
+    ok("umoci", "repack", "--image", layout + ":bb", bundle)
+    ok("umoci", "config", "--image", layout + ":bb", "--config.cmd", "/bin/sh", "--config.env", "PATH=/bin")
+    ok("tar", "-C", layout, "-cf", archive, ".")
+    ok("tar", "-C", bundle + "/rootfs", "-cf", root, ".")
+    return archive, root
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def parse(text):
+    return json.loads(text)
