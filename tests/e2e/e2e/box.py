@@ -182,9 +182,10 @@ def serve(command):
     """Pid 1 of the box: starts the tests, reaps whatever is orphaned, and ends with the tests."""
     main = os.fork()
     if main == 0:
+        slow = os.environ.get("WHERRY_ITEST_SLOW", "1")
         os.environ.clear()
-        os.environ.update(PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME="/root", TERM="xterm",
-                          LANG="C.UTF-8", **{INSIDE: "1"})
+        os.environ.update(WHERRY_ITEST_SLOW=slow, PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                          HOME="/root", TERM="xterm", LANG="C.UTF-8", **{INSIDE: "1"})
         os.setsid()
         os.execvp(command[0], command)
     while True:
