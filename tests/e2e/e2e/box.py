@@ -88,8 +88,9 @@ def enter(root, script, runtime):
     child = os.fork()
     if child == 0:
         os._exit(separate(cgroup, lambda: run_tests(work, root, runtime, script)))
+    ended_with_us = os.pidfd_open(child)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.signal(signal.SIGTERM, lambda *_: signal.pidfd_send_signal(ended_with_us, signal.SIGKILL))
     _, status = os.waitpid(child, 0)
     remove_cgroup(cgroup)
     os.rmdir(work)

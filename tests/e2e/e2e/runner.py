@@ -9,7 +9,7 @@ import traceback
 
 from . import box, engine
 
-ENGINES = ("podman", "docker", "containerd", "cri", "buildah", "swarm", "lines")
+ENGINES = ("podman", "docker", "containerd", "cri", "buildah", "swarm", "crio")
 DEFAULT_ROOT = os.path.join(box.REPOSITORY, "build", "engines")
 DEFAULT_RUNTIME = os.path.join(box.REPOSITORY, "build", "release", "runtime", "cli", "wherry")
 
