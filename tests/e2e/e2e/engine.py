@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -188,6 +189,15 @@ def busybox_image():
     ok("tar", "-C", layout, "-cf", archive, ".")
     ok("tar", "-C", bundle + "/rootfs", "-cf", root, ".")
     return archive, root
+
+
+def snippet(name, runtime):
+    """The configuration that docs/engines.md gives for an engine, with `runtime` in Wherry's place."""
+    page = read("/wherry/docs/engines.md")
+    found = re.search(f"<!-- test: {name} -->\n```[a-z]+\n(.*?)```", page, re.DOTALL)
+    if not found:
+        raise Failure(f"docs/engines.md has no snippet {name}")
+    return found.group(1).replace("/usr/local/bin/wherry", shutil.which(runtime)).replace("wherry", runtime)
 
 
 def lines(text):

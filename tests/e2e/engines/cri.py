@@ -2,12 +2,11 @@
 """The Kubernetes side of containerd: its CRI plugin, asked as the kubelet asks (k8s.io/cri-api runtime/v1/api.proto)."""
 
 import os
-import shutil
 
 import grpc
 
-from e2e.engine import (CGROUP, REST, Daemon, busybox_image, call, contains, equal, has_process, ok, read, until,
-                        write)
+from e2e.engine import (CGROUP, REST, Daemon, busybox_image, call, contains, equal, has_process, ok, read, snippet,
+                        until, write)
 
 CONFIG = """version = 2
 [grpc]
@@ -17,13 +16,6 @@ sandbox_image = "docker.io/library/pause:bb"
 restrict_oom_score_adj = true
 disable_hugetlb_controller = true
 tolerate_missing_hugetlb_controller = true
-[plugins."io.containerd.grpc.v1.cri".containerd]
-default_runtime_name = "under-test"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.under-test]
-runtime_type = "io.containerd.runc.v2"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.under-test.options]
-BinaryName = "{path}"
-SystemdCgroup = false
 """
 
 CONTROLLERS = {"cpu", "memory", "pids"}  # the CRI plugin always asks for them
@@ -94,7 +86,8 @@ def first(data, *path):
 
 class Engine:
     def __init__(self, runtime):
-        write("/etc/containerd/config.toml", CONFIG.format(path=shutil.which(runtime)))
+        write("/etc/containerd/config.toml", CONFIG + snippet("containerd", runtime))
+        self.handler = runtime
         self.daemon = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         archive, _ = busybox_image()
         ok("cp", "-a", "/tmp/image/layout", "/tmp/image/pause")
@@ -112,7 +105,7 @@ class Engine:
     def sandbox(self, name="pod"):
         config = {1: {1: name, 2: "uid-" + name, 3: "default"}, 3: "/tmp/podlogs",
                   8: {1: "/pod-" + name, 2: {1: {1: NODE, 2: CONTAINER}}}}
-        return first(self.call("RunPodSandbox", {1: config}), 1).decode(), config
+        return first(self.call("RunPodSandbox", {1: config, 2: self.handler}), 1).decode(), config
 
     def container(self, sandbox, config, name, command, **resources):
         what = {1: {1: name}, 2: {1: "docker.io/library/app:bb"}, 3: list(command), 11: name + ".log",

@@ -6,7 +6,7 @@ import resource
 import shutil
 
 from e2e.engine import (REST, Skip, busybox_image, call, code, contains, controllers, equal, has_process, lines, matches,
-                        needs_controllers, ok, on_terminal, parse, read, run_many, until, write)
+                        needs_controllers, ok, on_terminal, parse, read, run_many, snippet, until, write)
 
 CONF = """[containers]
 cgroups = "enabled"
@@ -15,13 +15,10 @@ pids_limit = {pids}
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-runtime = "{runtime}"
 init_path = "/usr/bin/catatonit"
 infra_image = "localhost/bb"
 runtime_supports_json = ["{runtime}"]
-runtime_supports_nocgroupv2 = ["{runtime}"]
 [engine.runtimes]
-{runtime} = ["{path}"]
 krun = ["{path}"]
 """
 
@@ -32,6 +29,7 @@ class Engine:
         self.path = shutil.which(runtime)
         write("/etc/containers/containers.conf",
               CONF.format(runtime=runtime, path=self.path, pids=2048 if "pids" in controllers() else 0))
+        write("/etc/containers/containers.conf.d/runtime.conf", snippet("podman", runtime))
         write("/etc/containers/policy.json", '{"default":[{"type":"insecureAcceptAnything"}]}')
         write("/etc/containers/storage.conf",
               '[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\n'
