@@ -117,6 +117,16 @@ def needs_controllers(*wanted):
     return mark
 
 
+def engine_cannot(reason):
+    """The engine itself fails here, with every runtime: the test still runs, and a failure counts as a skip."""
+
+    def mark(test):
+        test.engine_cannot = reason
+        return test
+
+    return mark
+
+
 def write(path, text, mode=0o644):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:

@@ -47,6 +47,9 @@ def run_tests(name, runtime, pattern):
             reset = verdict(lambda engine_: engine_.reset(), subject)
             if word == "ok" and reset[0] != "ok":
                 word, reason = "not ok", "afterwards: " + reset[1]
+            known = getattr(test, "engine_cannot", None)
+            if word == "not ok" and known:
+                word, reason = "skip", f"{known} [{reason}]"
             counts[word] += 1
             line = " ".join(reason.split())[:700]
             print(f"{word} {name}.{key}" + (f": {line}" if line else ""), flush=True)
