@@ -695,10 +695,11 @@ using ContainerSteps =
     StepList<SetOomScoreAdj, HideFromTracers, OpenNamespace, EnterNamespace, OpenTree, OpenFilesystem, OpenDevice,
              MakeDevice, CreateUserNamespace, CreateTimeNamespace, CreateNamespaces, OpenNetworkSocket, SetCpuAffinity,
              AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname,
-             SetDomainname, SetPropagation, MountRoot, MountOverlay, Mount, Bind, CreateDevice, BindDevice, CreateSymlink,
-             OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly, MakeReadonly, MaskPath, RunHook,
-             SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy, SetProcessLabel, SetUmask,
-             ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials, SetCapabilities, SetNoNewPrivileges,
-             FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp, LoadSeccompWithListener, Exec>;
+             SetDomainname, SetPropagation, MountRoot, MountOverlay, Mount, Bind, CreateDevice, BindDevice,
+             CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly, MakeReadonly,
+             MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
+             SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials,
+             SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp,
+             LoadSeccompWithListener, Exec>;
 
 }  // namespace wherry::plan
