@@ -17,6 +17,11 @@ extern char** environ;
 namespace wherry::cli {
 namespace {
 
+bool exists(const std::string& path) {
+  struct statx status {};
+  return static_cast<bool>(os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_TYPE, status));
+}
+
 // Beside this program as it was installed or built, then where the build was told to install it.
 std::string find_program() {
   char buffer[PATH_MAX];
@@ -25,7 +30,7 @@ std::string find_program() {
   const std::string here = self.substr(0, self.rfind('/') == std::string::npos ? 0 : self.rfind('/'));
   for (const std::string& path : {here + "/../libexec/wherry/wherry-unpack", here + "/../unpack/wherry-unpack",
                                   std::string(WHERRY_LIBEXECDIR "/wherry-unpack")})
-    if (os::faccessat2(os::kAtFdcwd, path.c_str(), X_OK, 0)) return path;
+    if (exists(path)) return path;
   throw Error("find wherry-unpack")
       .detail("it is neither in ../libexec/wherry nor in " WHERRY_LIBEXECDIR)
       .remedy("install it");
@@ -68,8 +73,6 @@ int run_image_program(const Globals& globals, const std::string& command, const 
   if (!exit) throw Error("wait for " + program.path).because(exit.error());
   return exit.value().status();
 }
-
-bool exists(const std::string& path) { return static_cast<bool>(os::faccessat2(os::kAtFdcwd, path.c_str(), F_OK, 0)); }
 
 // Both halves may have colons: the source is the shortest one that exists.
 void split_reference(const std::string& text, std::string& source, std::string& name) {

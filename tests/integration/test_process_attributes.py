@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 
-from itest import known_differences, needs, wherry_only
+from itest import known_differences, needs, wherry_only, without
 
 KEYCTL_JOIN = 1
 OLD = {"runc": "1.1 does not know it", "crun": "1.8 does not know it"}
@@ -99,6 +99,8 @@ def test_exec_inherits_what_its_document_leaves_out(t):
 
 @needs(lambda: os.path.exists("/proc/keys"), "/proc/keys")
 def test_the_session_keyring_is_the_containers(t):
+    if "keyctl" in without.taken_away:
+        t.skip("keyctl is taken away")
     b = t.bundle("sleep", "1000", linux={"maskedPaths": []})
     b.capabilities(["CAP_SYS_ADMIN"])
     c = t.running(b)
