@@ -140,6 +140,11 @@ def read(path):
         return file.read()
 
 
+def known_below(root):
+    """The containers in a runtime's state directory; it may keep files of its own there if their names begin with a dot."""
+    return [name for name in os.listdir(root) if not name.startswith(".")] if os.path.isdir(root) else []
+
+
 def has_process(*words):
     """The pids of the processes whose command line holds all of `words`."""
     found = []

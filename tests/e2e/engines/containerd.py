@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from e2e.engine import (REST, Daemon, busybox_image, call, code, contains, equal, has_process, lines, matches,
+from e2e.engine import (REST, Daemon, busybox_image, call, code, contains, equal, has_process, known_below, lines, matches,
                         needs_controllers, ok, on_terminal, read, run_many, until, write)
 
 IMAGE = "bb:bb"
@@ -42,7 +42,7 @@ class Engine:
             self("container", "rm", line)
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         root = "/run/containerd/runc/default"
-        until(lambda: not os.path.isdir(root) or not os.listdir(root), "no container known to the runtime", REST)
+        until(lambda: not known_below(root), "no container known to the runtime", REST)
         until(lambda: not os.path.isdir("/sys/fs/cgroup/default")
               or not [name for name in os.listdir("/sys/fs/cgroup/default") if os.path.isdir("/sys/fs/cgroup/default/" + name)],
               "no cgroup of a container", REST)

@@ -5,7 +5,7 @@ import os
 
 import grpc
 
-from e2e.engine import (CGROUP, REST, Daemon, busybox_image, call, contains, equal, has_process, ok, read, snippet,
+from e2e.engine import (CGROUP, REST, Daemon, busybox_image, call, contains, equal, has_process, known_below, ok, read, snippet,
                         until, write)
 
 CONFIG = """version = 2
@@ -131,7 +131,7 @@ class Engine:
             self.call("RemovePodSandbox", {1: sandbox})
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         root = "/run/containerd/runc/k8s.io"
-        until(lambda: not os.path.isdir(root) or not os.listdir(root), "no container known to the runtime", REST)
+        until(lambda: not known_below(root), "no container known to the runtime", REST)
         until(lambda: not [top for top, _, _ in os.walk(CGROUP) if len(os.path.basename(top)) == 64], "no cgroup", REST)
 
     def close(self):

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 
-from e2e.engine import (REST, Daemon, busybox_image, call, code, contains, equal, has_process, lines, matches,
+from e2e.engine import (REST, Daemon, busybox_image, call, code, contains, equal, has_process, known_below, lines, matches,
                         needs_controllers, ok, on_terminal, parse, read, run_many, snippet, until, write)
 
 
@@ -49,7 +49,7 @@ class Engine:
             self("rm", "-f", *names)
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         root = "/var/run/docker/runtime-runc/moby"
-        until(lambda: not os.path.isdir(root) or not os.listdir(root), "no container known to the runtime", REST)
+        until(lambda: not known_below(root), "no container known to the runtime", REST)
         until(lambda: not [top for top, _, _ in os.walk("/sys/fs/cgroup/docker") if len(os.path.basename(top)) == 64],
               "no cgroup of a container", REST)
 

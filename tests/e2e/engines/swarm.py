@@ -2,10 +2,9 @@
 """Docker Swarm: two dockerd, each in a network namespace of the test's own, with the runtime as default."""
 
 import json
-import os
 import shutil
 
-from e2e.engine import REST, Daemon, Failure, busybox_image, call, equal, has_process, lines, ok, until, write
+from e2e.engine import REST, Daemon, Failure, busybox_image, call, equal, has_process, known_below, lines, ok, until, write
 
 
 class Node:
@@ -70,8 +69,8 @@ class Engine:
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         for node in self.nodes:
             root = f"/run/{node.name}/runtime-runc/{node.name}"
-            if os.path.isdir(root) and os.listdir(root):
-                raise Failure(f"known to the runtime still: {os.listdir(root)}")
+            if known_below(root):
+                raise Failure(f"known to the runtime still: {known_below(root)}")
 
     def close(self):
         for node in self.nodes:
