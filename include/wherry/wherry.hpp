@@ -40,8 +40,9 @@ struct Settings {
   std::string cgroup_manager = "cgroupfs";
 };
 
-// /run/wherry; for an ordinary user $XDG_RUNTIME_DIR/wherry (`runtime_dir`, "" when unset).
-[[nodiscard]] std::string default_root(const std::string& runtime_dir);
+// /run/wherry; for an ordinary user, or root of a user namespace unless USER says root, $XDG_RUNTIME_DIR/wherry
+// (`runtime_dir`, "" when unset).
+[[nodiscard]] std::string default_root(const std::string& runtime_dir, const std::string& user_name);
 
 // What create and run take from the command line.
 struct CreateOptions {

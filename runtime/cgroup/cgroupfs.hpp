@@ -30,6 +30,9 @@ struct Created {
 // The refusal of create() alone: throws if the cgroup exists and is frozen or populated.
 void refuse_in_use(const std::string& mount, const std::string& path);
 
+// Whether a container with these limits needs a cgroup: kNoLimit and other defaults hold without one.
+[[nodiscard]] bool restricts(const plan::Limits& limits);
+
 // The controllers that `limits` need, enabled from the mount down to the cgroup's parent; reads first, writes
 // only what is missing. No limits: no system call. To be called while the cgroup is empty: that takes no
 // global lock. Throws when the hierarchy lacks a controller, naming the limit.

@@ -360,6 +360,13 @@ std::string old_quota_of(int dir, const plan::Limits& limits) {
 
 }  // namespace
 
+bool restricts(const plan::Limits& limits) {
+  const Writes writes = writes_of(limits, "max");
+  return std::any_of(writes.begin(), writes.end(), [](const Write& write) {
+    return write.tolerate == Tolerate::kNothing || write.tolerate == Tolerate::kMissingNoSwap;
+  });
+}
+
 void enable_controllers(int dir_fd, const std::string& mount, const std::string& path, const plan::Limits& limits) {
   std::vector<Need> needs = needs_of(limits);
   if (needs.empty()) return;

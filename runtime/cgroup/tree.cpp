@@ -19,7 +19,7 @@ const char* remedy_of(int number) {
     case EPERM:
       return "use a cgroup that is delegated to this user (systemd-run --user --scope -p Delegate=yes)";
     case EROFS:
-      return "mount the cgroup2 hierarchy writable, or delegate a part of it";
+      return "mount the cgroup2 hierarchy writable, or do without by --cgroup-manager disabled";
     case EAGAIN:
       return "raise cgroup.max.descendants or cgroup.max.depth of a parent";
     default:

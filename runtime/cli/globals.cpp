@@ -36,6 +36,11 @@ std::string absolute(const std::string& path) {
   return std::string(here) + "/" + path;
 }
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
 std::string log_file(const std::string& text) {
   if (text.starts_with("journald:") || text.starts_with("syslog:"))
     throw Error("--log " + text).detail("only files are supported");
@@ -93,10 +98,9 @@ Settings make_settings(const Globals& globals) {
   const std::string manager = globals.systemd_cgroup ? "systemd" : globals.cgroup_manager;
   if (manager != "cgroupfs" && manager != "disabled" && manager != "systemd")
     throw Error("--cgroup-manager " + manager).detail("is none of cgroupfs, systemd, disabled");
-  const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
-  return {
-      .root = globals.root.empty() ? default_root(runtime_dir == nullptr ? "" : runtime_dir) : absolute(globals.root),
-      .cgroup_manager = manager};
+  return {.root = globals.root.empty() ? default_root(variable("XDG_RUNTIME_DIR"), variable("USER"))
+                                       : absolute(globals.root),
+          .cgroup_manager = manager};
 }
 
 }  // namespace wherry::cli

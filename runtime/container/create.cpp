@@ -19,6 +19,7 @@
 #include "os/sockets.hpp"
 #include "plan/codec.hpp"
 #include "plan/compile.hpp"
+#include "plan/diagnose.hpp"
 
 namespace wherry {
 namespace container {
@@ -100,6 +101,25 @@ Bundle read_runnable_bundle(const CreateOptions& options) {
   return bundle;
 }
 
+// Else the first system call of wherry-init would be refused, and say less.
+void refuse_powerless(const oci::Spec& spec, const plan::Facts& facts) {
+  if (facts.privileged || oci::find_namespace(spec.linux, oci::NamespaceType::kUser) != nullptr) return;
+  Error error = Error("create a container without a user namespace").at("/linux/namespaces").because(EPERM);
+  if (::geteuid() != 0)
+    throw std::move(error)
+        .detail("this user is not root")
+        .remedy("`wherry spec --rootless` shows what an ordinary user needs");
+  throw std::move(error)
+      .detail("this root has no CAP_SYS_ADMIN")
+      .remedy(std::string("in a container: ") + plan::kLoosen);
+}
+
+plan::Facts runnable_facts(const Settings& settings, const CreateOptions& options, const oci::Spec& spec) {
+  plan::Facts facts = collect_facts(settings, options, spec);
+  refuse_powerless(spec, facts);
+  return facts;
+}
+
 // The kernel takes its time for a network namespace, longer than compile() for the whole plan.
 plan::Plan compile_beside(const InitProgram& init, const oci::Spec& spec, plan::Facts& facts, const std::string& root) {
   init.begin_with(plan::namespaces_ahead(spec, facts));
@@ -119,7 +139,7 @@ class Creation {
       : options_(options),
         init_(options.preserve_fds + options.listen_fds),
         bundle_(read_runnable_bundle(options)),
-        facts_(collect_facts(settings, options, bundle_.spec)),
+        facts_(runnable_facts(settings, options, bundle_.spec)),
         plan_(compile_beside(init_, bundle_.spec, facts_, settings.root)),
         record_(describe(options, bundle_.spec, facts_)),
         root_(settings.root),

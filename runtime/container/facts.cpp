@@ -7,10 +7,12 @@
 
 #include <climits>
 
+#include "cgroup/cgroupfs.hpp"
 #include "cgroup/location.hpp"
 #include "container/resctrl.hpp"
 #include "container/store.hpp"
 #include "os/core/calls.hpp"
+#include "plan/compile_limits.hpp"
 
 namespace wherry::container {
 namespace {
@@ -77,7 +79,53 @@ void refuse_host_sysctls(const oci::Spec& spec) {
   }
 }
 
+// Of the nearest directory that exists at or above `path`.
+bool may_write_below(std::string path) {
+  constexpr int kWriteAndSearch = 3;
+  for (;;) {
+    // By the real ids, since Wherry is never set-uid: faccessat2(2) came with 5.8.
+    const auto allowed =
+        os::status_of(os::raw_syscall(__NR_faccessat, os::kAtFdcwd, os::address(path.c_str()), kWriteAndSearch));
+    const std::size_t slash = path.rfind('/');
+    if (allowed) return true;
+    if (allowed.error() == EACCES || allowed.error() == EPERM || allowed.error() == EROFS) return false;
+    if (allowed.error() != ENOENT || slash == 0 || slash == std::string::npos)
+      throw Error("look at the cgroup " + path).because(allowed.error());
+    path.erase(slash);
+  }
+}
+
+// Whoever may make no cgroup, and asks neither for a limit nor for a place, does without: as runc has it.
+bool asks_for_cgroup(const oci::Spec& spec) {
+  if (!spec.linux.cgroups_path.empty()) return true;
+  return spec.linux.resources && cgroup::restricts(plan::compile_limits(*spec.linux.resources));
+}
+
+void find_cgroup(plan::Facts& facts, const oci::Spec& spec, const std::string& id) {
+  const bool has_rights = facts.privileged && !facts.in_user_namespace;
+  const bool optional = !has_rights && !asks_for_cgroup(spec);
+  try {
+    facts.cgroup_mount = cgroup::find_mount();
+    facts.cgroup_path = cgroup::resolve(spec.linux.cgroups_path, id);
+  } catch (const Error&) {
+    if (!optional) throw;
+  }
+  if (!optional || (!facts.cgroup_path.empty() && may_write_below(facts.cgroup_mount + facts.cgroup_path))) return;
+  facts.cgroup_manager = plan::CgroupManager::kDisabled;
+  facts.cgroup_path.clear();
+}
+
 }  // namespace
+
+// Its inode number is fixed in the kernel (PROC_USER_INIT_INO).
+bool in_user_namespace() {
+  constexpr std::uint64_t kInitialUserNamespace = 0xEFFFFFFD;
+  struct statx status {};
+  const auto found = os::statx(os::kAtFdcwd, "/proc/self/ns/user", 0, STATX_INO, status);
+  // A kernel without user namespaces has no such file.
+  if (!found && found.error() != ENOENT) throw Error("look at /proc/self/ns/user").because(found.error());
+  return found && status.stx_ino != kInitialUserNamespace;
+}
 
 std::string absolute_path(const std::string& path) {
   if (!path.empty() && path.front() == '/') return path;
@@ -89,6 +137,7 @@ std::string absolute_path(const std::string& path) {
 plan::Facts host_facts(const oci::Spec& spec) {
   plan::Facts facts;
   facts.privileged = ::geteuid() == 0 && holds_sys_admin();
+  facts.in_user_namespace = in_user_namespace();
   facts.last_capability = last_capability();
   struct statx status {};
   facts.has_kcore = static_cast<bool>(os::statx(os::kAtFdcwd, "/proc/kcore", 0, STATX_TYPE, status));
@@ -107,8 +156,7 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
     facts.cgroup_manager = plan::CgroupManager::kDisabled;
     facts.cgroup_mount = "/sys/fs/cgroup";
   } else {
-    facts.cgroup_mount = cgroup::find_mount();
-    facts.cgroup_path = cgroup::resolve(spec.linux.cgroups_path, options.id);
+    find_cgroup(facts, spec, options.id);
   }
   if (spec.linux.intel_rdt) facts.resctrl_mount = find_resctrl();
   facts.no_pivot = options.no_pivot;

@@ -15,6 +15,9 @@ namespace wherry::container {
 // The part that concerns the host alone.
 [[nodiscard]] plan::Facts host_facts(const oci::Spec& spec);
 
+// In another than the initial one: of an outer container, or of an ordinary user who is root there only.
+[[nodiscard]] bool in_user_namespace();
+
 [[nodiscard]] std::string absolute_path(const std::string& path);
 
 }  // namespace wherry::container

@@ -32,6 +32,12 @@ bool maps_own_id_alone(const std::vector<plan::IdMap>& maps, unsigned id) {
   return maps.size() == 1 && maps[0].size == 1 && maps[0].host_id == id;
 }
 
+// user_namespaces(7) "Defining user and group ID mappings"
+const char* remedy_of(int number) {
+  if (number == EPERM) return "the caller's own user namespace must have these ids";
+  return number == EINVAL ? "the kernel takes 340 ranges that do not overlap, in less than a page of text" : "";
+}
+
 std::vector<std::string> helper_arguments(const Kind& kind, const std::vector<plan::IdMap>& maps, pid_t pid) {
   std::vector<std::string> args{kind.helper, std::to_string(pid)};
   for (const plan::IdMap& map : maps)
@@ -78,7 +84,10 @@ void write_id_maps(const plan::MapIds& maps, pid_t pid) {
   if (::geteuid() == 0) {
     for (const auto& [kind, list] : {std::pair{&kGids, &maps.gids}, std::pair{&kUids, &maps.uids}})
       if (auto written = write_map(*kind, *list, pid); !written)
-        throw Error(std::string("write ") + kind->file).at(kind->pointer).because(written.error());
+        throw Error(std::string("write ") + kind->file)
+            .at(kind->pointer)
+            .because(written.error())
+            .remedy(remedy_of(written.error()));
     return;
   }
   if (maps_own_id_alone(maps.gids, ::getegid())) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "container/launch.hpp"
 
+#include <linux/prctl.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstring>
@@ -48,6 +50,11 @@ plan::StatusPage* map_page(int fd, std::size_t size) {
       os::raw_syscall(__NR_mmap, 0, static_cast<long>(size), 3 /* PROT_READ | PROT_WRITE */, 1 /* MAP_SHARED */, fd, 0);
   if (mapped < 0) throw Error("map the status page").because(static_cast<int>(-mapped));
   return reinterpret_cast<plan::StatusPage*>(mapped);
+}
+
+bool is_filtered() {
+  const auto mode = os::prctl(PR_GET_SECCOMP);
+  return mode && mode.value() != 0;
 }
 
 }  // namespace
@@ -352,7 +359,9 @@ void Launch::fail(const plan::Failure& failure) {
                     std::holds_alternative<plan::RunHook<plan::Owned>>(plan_.steps[failure.step].step);
   if (failure.error == ENOMEM && failure.step < plan_.steps.size() && ran_out_of_memory())
     fail_for_memory("ENOMEM at: " + plan::phrase(plan_.steps[failure.step].step));
-  throw plan::diagnose(plan_, failure, document_);
+  plan::Failure known = failure;
+  known.filtered = is_filtered();
+  throw plan::diagnose(plan_, known, document_);
 }
 
 // memory.events: how often a limit was met that could not be kept, and how often a process was killed for it.

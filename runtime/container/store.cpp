@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kLongestId = 1024;
 constexpr std::size_t kLargestFile = 64U << 20U;
+constexpr const char* kOtherRoot = "choose a writable one with --root, or set XDG_RUNTIME_DIR";
 constexpr int kLockTimeoutMs = 10000;
 constexpr int kLockPauseMs = 5;  // flock(2) has no timeout and no descriptor to poll
 
@@ -31,7 +32,8 @@ bool is_id(const std::string& id) {
 
 void make_directory(const std::string& path, unsigned mode) {
   const auto made = os::mkdirat(os::kAtFdcwd, path.c_str(), mode);
-  if (!made && made.error() != EEXIST) throw Error("create the state directory " + path).because(made.error());
+  if (!made && made.error() != EEXIST)
+    throw Error("create the state directory " + path).because(made.error()).remedy(kOtherRoot);
 }
 
 // mkdir -p; the root itself is closed to others.
@@ -86,7 +88,7 @@ StateDirectory StateDirectory::create(const std::string& root, const std::string
   }
   if (!made && made.error() == EEXIST)
     throw Error("container with id " + id + " already exists").remedy("choose another id, or delete that container");
-  if (!made) throw Error("create the state directory " + path).because(made.error());
+  if (!made) throw Error("create the state directory " + path).because(made.error()).remedy(kOtherRoot);
   auto dir = open_directory(os::kAtFdcwd, path.c_str());
   if (!dir) throw Error("open the state directory " + path).because(dir.error());
   StateDirectory created(root, id, std::move(*dir));

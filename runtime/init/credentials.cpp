@@ -14,13 +14,22 @@ constexpr unsigned kCapabilityBits = 64;
 
 bool holds(plan::CapabilityMask mask, unsigned capability) noexcept { return (mask.value >> capability & 1) != 0; }
 
-Outcome set_groups(const plan::ListView<uint32_t>& groups) noexcept {
+// user_namespaces(7): who mapped no gid but its own had to deny setgroups(2) for good.
+bool are_groups_denied(const Context& context) noexcept {
+  char text[4] = {};
+  auto file = os::openat(context.proc.get(), "self/setgroups", os::kRdOnly);
+  return file && os::read(file->get(), text, sizeof text) && equal(TextView{text, sizeof text}, "deny");
+}
+
+Outcome set_groups(const plan::ListView<uint32_t>& groups, const Context& context) noexcept {
   uint32_t ids[1024];  // more are accepted by no file system of the field; NGROUPS_MAX is 65536
   if (groups.count > 1024) return failed(EINVAL, Detail::kGroups);
   uint32_t count = 0;
   if (!plan::for_each(groups, [&](uint32_t id) { return ids[count++] = id, true; }))
     return failed(EBADMSG, Detail::kPlan);
-  return outcome_of(os::status_of(os::raw_syscall(__NR_setgroups, count, os::address(ids))), Detail::kGroups);
+  const os::Status set = os::status_of(os::raw_syscall(__NR_setgroups, count, os::address(ids)));
+  if (count == 0 && set.error() == EPERM && are_groups_denied(context)) return done(1);
+  return outcome_of(set, Detail::kGroups);
 }
 
 Outcome raise_ambient(plan::CapabilityMask ambient) noexcept {
@@ -131,16 +140,17 @@ Outcome execute(const plan::OwnStandardStreams<Wired>& step, Context&) noexcept 
   return done();
 }
 
-Outcome execute(const plan::SetCredentials<Wired>& step, Context&) noexcept {
+Outcome execute(const plan::SetCredentials<Wired>& step, Context& context) noexcept {
   // capabilities(7): without it, leaving uid 0 clears the permitted set that SetCapabilities needs. exec clears the
   // flag.
   if (auto kept = os::prctl(PR_SET_KEEPCAPS, 1); !kept) return outcome_of(kept);
-  if (step.set_groups) {
-    if (Outcome outcome = set_groups(step.groups); outcome.error != 0) return outcome;
-  }
+  Outcome outcome = set_groups(step.groups, context);
+  if (outcome.error != 0) return outcome;
   if (auto status = os::status_of(os::raw_syscall(__NR_setresgid, step.gid, step.gid, step.gid)); !status)
     return failed(status.error(), Detail::kUser);
-  return outcome_of(os::status_of(os::raw_syscall(__NR_setresuid, step.uid, step.uid, step.uid)), Detail::kUser);
+  if (auto status = os::status_of(os::raw_syscall(__NR_setresuid, step.uid, step.uid, step.uid)); !status)
+    return failed(status.error(), Detail::kUser);
+  return outcome;
 }
 
 Outcome execute(const plan::SetCapabilities<Wired>& step, Context&) noexcept {

@@ -100,6 +100,32 @@ bool has_owner_and_mode(int fd, const plan::MakeDevice<Wired>& step) noexcept {
          status.stx_gid == step.gid;
 }
 
+// While "/" is the host's still.
+Outcome open_host_node(TextView path, uint64_t type, uint32_t major, uint32_t minor, Fd& node) noexcept {
+  auto tree = os::open_tree(os::kAtFdcwd, path.data, os::kOpenTreeClone);
+  if (!tree) return failed(tree.error(), Detail::kMountSource);
+  const Outcome outcome = check_device(tree->get(), type, major, minor);
+  if (outcome.error == 0) node = static_cast<Fd&&>(*tree);
+  return outcome;
+}
+
+Outcome attach_node(Context& context, TextView path, int tree) noexcept {
+  auto target = make_file(context, path);
+  if (!target) return failed(target.error(), Detail::kMountTarget);
+  return outcome_of(os::move_mount(tree, "", target->get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+                    Detail::kMountAttach);
+}
+
+// Rung 2: an outer container lets nobody make nodes (no CAP_MKNOD, or its device filter); the one it has is bound.
+Outcome borrow_device(const plan::CreateDevice<Wired>& step, Context& context) noexcept {
+  Fd node;
+  const uint64_t type = step.mode.value & os::kTypeMask;
+  if (open_host_node(step.path, type, step.major, step.minor, node).error != 0) return failed(EPERM);
+  Outcome outcome = attach_node(context, step.path, node.get());
+  outcome.rung = 2;
+  return outcome;
+}
+
 os::Result<Fd> open_multiplexer(const Context& context) noexcept {
   auto master = open_in_root(context.root.get(), "/dev/pts/ptmx", os::kRdWr | os::kNoCtty);
   if (!master) master = open_in_root(context.root.get(), "/dev/ptmx", os::kRdWr | os::kNoCtty);
@@ -155,12 +181,7 @@ Outcome become_terminal(int terminal) noexcept {
 
 Outcome execute(const plan::OpenDevice<Wired>& step, Context& context) noexcept {
   if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
-  auto tree = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone);
-  if (!tree) return failed(tree.error(), Detail::kMountSource);
-  if (const Outcome outcome = check_device(tree->get(), step.type.value, step.major, step.minor); outcome.error != 0)
-    return outcome;
-  context.slots[step.slot] = static_cast<Fd&&>(*tree);
-  return done();
+  return open_host_node(step.path, step.type.value, step.major, step.minor, context.slots[step.slot]);
 }
 
 Outcome execute(const plan::MakeDevice<Wired>& step, Context& context) noexcept {
@@ -187,16 +208,13 @@ Outcome execute(const plan::CreateDevice<Wired>& step, Context& context) noexcep
   const auto mode = static_cast<unsigned>(step.mode.value);
   const os::Status made = os::mknodat(place->parent, place->name, mode, device_number(step.major, step.minor));
   if (!made && made.error() == EEXIST) return adopt_device(step, context, *place);
+  if (made.error() == EPERM) return borrow_device(step, context);
   if (!made || (step.uid == 0 && step.gid == 0)) return outcome_of(made);
   return outcome_of(os::fchownat(place->parent, place->name, step.uid, step.gid, os::kAtSymlinkNofollow));
 }
 
 Outcome execute(const plan::BindDevice<Wired>& step, Context& context) noexcept {
-  auto target = make_file(context, step.path);
-  if (!target) return failed(target.error(), Detail::kMountTarget);
-  return outcome_of(os::move_mount(slot_fd(context, step.slot), "", target->get(), "",
-                                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
-                    Detail::kMountAttach);
+  return attach_node(context, step.path, slot_fd(context, step.slot));
 }
 
 Outcome execute(const plan::CreateSymlink<Wired>& step, Context& context) noexcept {

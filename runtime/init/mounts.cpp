@@ -166,11 +166,14 @@ Outcome mount_the_old_way(const plan::Mount<Wired>& step, const Context& context
   return mount_on(context, target, step, data.data());
 }
 
-// Rung 2: the kernel forbids a fresh instance in this user namespace (EPERM): show the host's.
+// Rung 2: the kernel forbids a fresh instance in this user namespace (EPERM): show the host's, with all that is mounted
+// in it under the same flags. How access times are kept is locked there (mount_namespaces(7)).
 Outcome bind_fallback(const plan::Mount<Wired>& step, int target) noexcept {
   auto tree = os::open_tree(os::kAtFdcwd, step.fallback.data, os::kOpenTreeClone | os::kAtRecursive);
   if (!tree) return failed(tree.error(), Detail::kMountSource);
-  Outcome outcome = change(tree->get(), step.attributes.value, 0, 0, false);
+  constexpr uint64_t kAccessTimes = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+  Outcome outcome = change(tree->get(), step.attributes.value & ~kAccessTimes, 0, 0, true);
+  if (outcome.error == 0) outcome = set_propagation(tree->get(), step.propagation);
   if (outcome.error == 0) outcome = attach(tree->get(), target);
   outcome.rung = 2;
   return outcome;

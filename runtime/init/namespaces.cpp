@@ -22,6 +22,14 @@ os::Status write_to_proc(const Context& context, const char* path, const char* d
   return file ? write_all(file->get(), data, size) : os::Status(file.error());
 }
 
+os::Result<Fd> make_procfs() noexcept {
+  auto filesystem = os::fsopen("proc");
+  if (!filesystem) return filesystem;
+  if (auto made = os::fsconfig(filesystem->get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0); !made)
+    return os::Result<Fd>::failure(made.error());
+  return os::fsmount(filesystem->get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
 }  // namespace
 
 Outcome execute(const plan::SetOomScoreAdj<Wired>& step, Context& context) noexcept {
@@ -149,8 +157,22 @@ Outcome execute(const plan::SetDomainname<Wired>& step, Context&) noexcept {
 Outcome execute(const plan::SetSysctl<Wired>& step, Context& context) noexcept {
   auto directory = os::openat(context.proc.get(), "sys", os::kPath | os::kDirectory | os::kNoFollow);
   if (!directory) return outcome_of(directory);
-  auto file = os::openat2(directory->get(), step.path.data, os::kWrOnly, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-  return file ? outcome_of(write_all(file->get(), step.value.data, step.value.size)) : outcome_of(file);
+  constexpr uint64_t kResolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  uint32_t rung = 0;
+  auto file = os::openat2(directory->get(), step.path.data, os::kWrOnly, kResolve);
+  if (!file && file.error() == EROFS) {
+    // An outer container shows /proc/sys read-only. A procfs of our own, attached nowhere, has the same files.
+    auto proc = make_procfs();
+    if (!proc) return failed(EROFS);
+    directory = os::openat(proc->get(), "sys", os::kPath | os::kDirectory | os::kNoFollow);
+    if (!directory) return outcome_of(directory);
+    file = os::openat2(directory->get(), step.path.data, os::kWrOnly, kResolve);
+    rung = 1;
+  }
+  if (!file) return outcome_of(file);
+  Outcome outcome = outcome_of(write_all(file->get(), step.value.data, step.value.size));
+  outcome.rung = rung;
+  return outcome;
 }
 
 }  // namespace wherry::init

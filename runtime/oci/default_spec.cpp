@@ -122,10 +122,14 @@ constexpr std::string_view kBoundSys = R"json(			"type": "none",
 			"options": [
 				"rbind",
 )json";
-constexpr std::string_view kUpToLinux = R"json(				"nosuid",
+constexpr std::string_view kSysReadonly = R"json(				"nosuid",
 				"noexec",
 				"nodev",
-				"ro"
+				"ro")json";
+// What is mounted below the host's /sys comes along.
+constexpr std::string_view kAllReadonly = R"json(,
+				"rro")json";
+constexpr std::string_view kUpToLinux = R"json(
 			]
 		},
 		{
@@ -216,6 +220,8 @@ std::string default_config_json(bool rootless, unsigned host_uid, unsigned host_
   if (!rootless) json += kDevptsGroup;
   json += kUpToSys;
   json += rootless ? kBoundSys : kSysfs;
+  json += kSysReadonly;
+  if (rootless) json += kAllReadonly;
   json += kUpToLinux;
   if (rootless) {
     json += mapping("uidMappings", host_uid) + mapping("gidMappings", host_gid);

@@ -232,9 +232,13 @@ void compile_entry(Composer& out) {
   compile_early_sources(out);
   compile_raised_limits(out, *out.spec.process, "/process");
   if (out.is_new(NamespaceType::kUser)) create_user_namespace(out);
+  // Its offsets are a file in /proc/self, which is root's once this process is hidden. A joined user namespace, which
+  // is to own it, is entered after that.
+  const bool joins_user = out.has(NamespaceType::kUser) && !out.is_new(NamespaceType::kUser);
+  if (out.is_new(NamespaceType::kTime) && !joins_user) create_time_namespace(out);
   out.init(HideFromTracers<Owned>{});
   enter_namespaces(out, joined);
-  if (out.is_new(NamespaceType::kTime)) create_time_namespace(out);
+  if (out.is_new(NamespaceType::kTime) && joins_user) create_time_namespace(out);
   create_namespaces(out);
   move_net_devices(out);
   join_resctrl_group(out);
@@ -242,7 +246,8 @@ void compile_entry(Composer& out) {
   spawn_pid1(out);
   if (out.is_new(NamespaceType::kNetwork)) out.init(BringUpLoopback<Owned>{}, "/linux/namespaces");
   // Nothing of the config's runs before the next sync point, and the kernel takes its time to verify the filter.
-  if (out.facts.privileged && out.facts.cgroup_manager != CgroupManager::kDisabled)
+  // bpf(2) asks for rights over the initial user namespace; where mknod(2) is EPERM too, there is nothing to filter.
+  if (out.facts.privileged && !out.facts.in_user_namespace && out.facts.cgroup_manager != CgroupManager::kDisabled)
     out.beside(AttachDeviceFilter{compile_device_rules(out.spec.linux)}, "/linux/resources/devices");
   for (const Joined& entry : joined) {
     if (entry.type == NamespaceType::kCgroup)

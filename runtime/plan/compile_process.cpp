@@ -155,11 +155,7 @@ void add_credentials(Composer& out, const oci::Process& process, const std::stri
   out.pid1(LimitBoundingSet<Owned>{{masks.bounding}}, base + "/capabilities/bounding");
   const oci::User& user = process.user;
   if (user.uid != 0) out.pid1(OwnStandardStreams<Owned>{user.uid}, base + "/user/uid");
-  SetCredentials<Owned> credentials{user.uid, user.gid, user.additional_gids, true};
-  // user_namespaces(7): an unprivileged host that maps its own gid alone had to deny setgroups(2).
-  if (!out.facts.privileged && out.spec.linux.gid_mappings.size() == 1 && out.spec.linux.gid_mappings[0].size == 1)
-    credentials.set_groups = !user.additional_gids.empty();
-  out.pid1(std::move(credentials), base + "/user");
+  out.pid1(SetCredentials<Owned>{user.uid, user.gid, user.additional_gids}, base + "/user");
   const uint64_t kept = keeps_sys_admin(out, process, masks) ? kSysAdmin : 0;
   out.pid1(
       SetCapabilities<Owned>{{masks.effective | kept}, {masks.permitted | kept}, {masks.inheritable}, {masks.ambient}},

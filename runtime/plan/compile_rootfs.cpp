@@ -95,7 +95,7 @@ bool mount_flag_suffices(const std::string& type) {
 
 // What is bound instead where the kernel forbids a fresh instance: only where the host's is also the container's.
 std::string fallback_for(const Composer& out, const std::string& type) {
-  if (!out.has(NamespaceType::kUser) && out.facts.privileged) return {};
+  if (!out.in_user_namespace()) return {};
   if (type == "sysfs") return "/sys";
   if (type == "proc" && !out.has(NamespaceType::kPid)) return "/proc";
   if (type == "mqueue" && !out.has(NamespaceType::kIpc)) return "/dev/mqueue";
@@ -270,11 +270,14 @@ void add_overlay(Composer& out, const MountOptions& options, const std::string& 
 }
 
 // config.md "mounts": a cgroup mount shows the unified hierarchy, from the container's own cgroup if it has a cgroup
-// namespace. Without one the host's mount is bound, because mounting cgroup2 anew would change the flags of all.
+// namespace. Without one the host's mount is bound, because mounting cgroup2 anew would change the flags of all; to an
+// unprivileged user's container read-only, since the files of that user's other cgroups are there (CVE-2023-25809).
 void add_cgroup(Composer& out, const oci::Mount& mount, MountOptions options, const std::string& origin) {
   options.data.clear();  // v1 names and "xattr" mean nothing here
   if (out.has(NamespaceType::kCgroup)) return add_filesystem(out, mount, options, "cgroup2", origin);
   options.recursive = true;
+  if (!out.facts.privileged || out.facts.in_user_namespace)
+    options.recursive_set.value |= MOUNT_ATTR_RDONLY, options.clear.value &= ~MOUNT_ATTR_RDONLY;
   add_bind(out, mount, options, slot::kNone, out.facts.cgroup_mount, origin);
 }
 
@@ -333,10 +336,8 @@ uint64_t device_type_bits(oci::DeviceType type) {
   return type == oci::DeviceType::kFifo ? os::kTypeFifo : os::kTypeChar;
 }
 
-bool borrows_devices(const Composer& out) { return out.has(NamespaceType::kUser) || !out.facts.privileged; }
-
 void add_device(Composer& out, const CreateDevice<Owned>& device, Slot slot, const std::string& origin) {
-  if (!borrows_devices(out) || (device.mode.value & os::kTypeMask) == os::kTypeFifo) return out.pid1(device, origin);
+  if (!out.in_user_namespace() || (device.mode.value & os::kTypeMask) == os::kTypeFifo) return out.pid1(device, origin);
   if (slot == slot::kNone) {
     slot = out.new_slot(origin);
     out.pid1(OpenDevice<Owned>{device.path, slot, {device.mode.value & os::kTypeMask}, device.major, device.minor},

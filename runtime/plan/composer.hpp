@@ -46,6 +46,10 @@ class Composer {
     return found != nullptr && found->path.empty();
   }
   [[nodiscard]] bool has(oci::NamespaceType type) const { return find(type) != nullptr; }
+  // No root of the host's: mknod(2) and a fresh mount of a kernel file system may be EPERM.
+  [[nodiscard]] bool in_user_namespace() const {
+    return has(oci::NamespaceType::kUser) || !facts.privileged || facts.in_user_namespace;
+  }
   // The container's root is not the host's: sources are opened before the user namespace is entered.
   [[nodiscard]] bool opens_early() const { return facts.privileged && has(oci::NamespaceType::kUser); }
 

@@ -160,12 +160,29 @@ struct Remedy {
   const char* text;
 };
 
+// has_locked_children() in the kernel's fs/namespace.c
+constexpr const char* kLockedBelow =
+    "what is mounted below it may not be left away in a user namespace: use rbind in place of bind";
+
 template <class S>
 std::size_t index_of_step() {
   return Step(std::in_place_type<S>).index();
 }
 
-std::string remedy_text(const Step& step, const Failure& failure) {
+// What the kernel lets a user namespace mount, and when: mount_namespaces(7), user_namespaces(7).
+std::string mount_remedy(const Mount<Owned>& mount, const Failure& failure) {
+  if (failure.detail == Detail::kMountCreate && failure.error == EPERM && mount.type == "proc")
+    return "parts of /proc are masked here, which a user namespace may not uncover: run the outer container with "
+           "--security-opt systempaths=unconfined (Podman: unmask=ALL), or take over its pid namespace";
+  if (failure.detail == Detail::kMountCreate && failure.error == EPERM)
+    return "a user namespace may not mount it: bind what the host has mounted";
+  if (failure.detail != Detail::kMountOption || failure.argument >= mount.options.size()) return "";
+  const std::string& option = mount.options[failure.argument];
+  const bool id = option.rfind("uid=", 0) == 0 || option.rfind("gid=", 0) == 0;
+  return id && failure.error == EINVAL ? "in a user namespace the id must be mapped, or the option left away" : "";
+}
+
+std::string table_remedy(const Step& step, const Failure& failure) {
   static const Remedy kRemedies[] = {
       {index_of_step<CreateUserNamespace<Owned>>(), EPERM, Detail::kNone,
        "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, "
@@ -182,6 +199,27 @@ std::string remedy_text(const Step& step, const Failure& failure) {
        "a threaded or domain-invalid cgroup takes no process: name another linux.cgroupsPath"},
       {index_of_step<SpawnPid1<Owned>>(), EBUSY, Detail::kNone,
        "a cgroup that delegates controllers takes no process: name another linux.cgroupsPath"},
+      {index_of_step<CreateDevice<Owned>>(), EPERM, Detail::kNone,
+       "in a container, run the outer one with --cap-add MKNOD and with this device"},
+      {index_of_step<BringUpLoopback<Owned>>(), EPERM, Detail::kNone,
+       "it needs CAP_NET_ADMIN: in a container, run the outer one with --cap-add NET_ADMIN, or leave away the network "
+       "namespace"},
+      {index_of_step<SpawnPid1<Owned>>(), EACCES, Detail::kNone,
+       "start wherry in the part of the cgroup hierarchy that is delegated to this user: nothing may move there from "
+       "outside"},
+      {index_of_step<CreateTimeNamespace<Owned>>(), EACCES, Detail::kNone,
+       "an ordinary user sets clocks in a new user namespace only: leave away its path"},
+      {index_of_step<EnterNamespace<Owned>>(), EPERM, Detail::kNone,
+       "it belongs to another user namespace: join that one as well"},
+      {index_of_step<OpenTree<Owned>>(), EINVAL, Detail::kMountSource, kLockedBelow},
+      {index_of_step<Bind<Owned>>(), EINVAL, Detail::kMountSource, kLockedBelow},
+      {index_of_step<Bind<Owned>>(), EPERM, Detail::kMountAttributes,
+       "the host's mount has flags that a user namespace may not take away: leave away rw, suid, dev, exec and the "
+       "options of access times"},
+      {index_of_step<SetCredentials<Owned>>(), EPERM, Detail::kGroups,
+       "setgroups(2) is denied where an ordinary user mapped its own gid alone: map more by newgidmap, or remove "
+       "process.user.additionalGids"},
+      {index_of_step<PivotRoot<Owned>>(), EPERM, Detail::kNone, "use --no-pivot"},
       {index_of_step<PivotRoot<Owned>>(), EINVAL, Detail::kNone, "on an initramfs use --no-pivot"},
       {index_of_step<MountRoot<Owned>>(), ENOENT, Detail::kNone, "make the rootfs, or correct root.path"},
       {index_of_step<SetOomScoreAdj<Owned>>(), EACCES, Detail::kNone, "lowering it needs CAP_SYS_RESOURCE"},
@@ -218,6 +256,15 @@ std::string remedy_text(const Step& step, const Failure& failure) {
     default:
       return "";
   }
+}
+
+std::string remedy_text(const Step& step, const Failure& failure) {
+  const auto* mount = std::get_if<Mount<Owned>>(&step);
+  std::string text = mount != nullptr ? mount_remedy(*mount, failure) : "";
+  if (text.empty()) text = table_remedy(step, failure);
+  // Of ENOSYS the error itself says that a filter may be the cause.
+  if (!failure.filtered || failure.error != EPERM) return text;
+  return (text.empty() ? "" : text + "; or ") + "a seccomp filter is on wherry: in a container, " + kLoosen;
 }
 
 // The sentences that engines look for: about the user's own command, and nothing else.

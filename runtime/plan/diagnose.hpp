@@ -16,7 +16,13 @@ struct Failure {
   int error = 0;  // errno
   Detail detail = Detail::kNone;
   uint32_t argument = 0;
+  bool filtered = false;  // a seccomp filter was on the runtime itself: an outer container's
 };
+
+// What an outer container must be given that Wherry works in it.
+inline constexpr const char* kLoosen =
+    "run the outer one with --privileged, or with --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt "
+    "seccomp=unconfined";
 
 // `document` is what the plan's origins point into: "config.json" or "process.json".
 [[nodiscard]] Error diagnose(const Plan& plan, const Failure& failure, const std::string& document);

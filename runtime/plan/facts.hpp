@@ -16,7 +16,8 @@ enum class CgroupManager : std::uint8_t { kCgroupfs, kDisabled };
 
 struct Facts {
   // The host.
-  bool privileged = true;  // CAP_SYS_ADMIN over the mount and user namespace that Wherry runs in, and uid 0
+  bool privileged = true;          // CAP_SYS_ADMIN over the mount and user namespace that Wherry runs in, and uid 0
+  bool in_user_namespace = false;  // of an outer container: no device node can be made and no device filter attached
   unsigned last_capability = 40;
   std::string cgroup_mount = "/sys/fs/cgroup";  // of cgroup2
   bool has_kcore = true;                        // /proc/kcore exists

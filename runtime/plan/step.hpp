@@ -596,12 +596,10 @@ template <class M>
 struct SetCredentials {
   uint32_t uid = 0, gid = 0;
   typename M::template List<uint32_t> groups;
-  bool set_groups = true;  // false: setgroups(2) is denied in this user namespace and there are none to set
   WHERRY_STEP("set-credentials", "process.user") {
     v("uid", s.uid);
     v("gid", s.gid);
     v("groups", s.groups);
-    v("set_groups", s.set_groups);
   }
 };
 

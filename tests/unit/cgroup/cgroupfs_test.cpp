@@ -377,3 +377,16 @@ TEST_CASE("kill writes cgroup.kill", "[cgroup]") {
   cgroup::kill(group.fd());
   CHECK(group.get("cgroup.kill") == "1");
 }
+
+TEST_CASE("what is no limit needs no cgroup", "[cgroup]") {
+  plan::Limits limits;
+  CHECK_FALSE(cgroup::restricts(limits));
+  limits.memory_max = limits.pids_max = limits.memory_swap_max = plan::kNoLimit;
+  limits.cpu_weight = 100;
+  CHECK_FALSE(cgroup::restricts(limits));
+  limits.cpu_weight = 50;
+  CHECK(cgroup::restricts(limits));
+  limits.cpu_weight.reset();
+  limits.unified = {{"cgroup.freeze", "0"}};
+  CHECK(cgroup::restricts(limits));
+}

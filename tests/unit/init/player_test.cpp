@@ -187,8 +187,8 @@ TEST_CASE("player: lists that do not hold what they say", "[init]") {
   // The count of a list stands before its size.
   CHECK(with_byte(plan::SetMemoryPolicy<Owned>{0, {1}}, 4, 2) == EBADMSG);
   CHECK(with_byte(plan::SetMemoryPolicy<Owned>{0, {1}}, 4, 17) == EINVAL);
-  CHECK(with_byte(plan::SetCredentials<Owned>{0, 0, {1, 2}, true}, 8, 3) == EBADMSG);
-  CHECK(with_byte(plan::SetCredentials<Owned>{0, 0, {1, 2}, true}, 10, 1) == EINVAL);
+  CHECK(with_byte(plan::SetCredentials<Owned>{0, 0, {1, 2}}, 8, 3) == EBADMSG);
+  CHECK(with_byte(plan::SetCredentials<Owned>{0, 0, {1, 2}}, 10, 1) == EINVAL);
   CHECK(with_byte(plan::Exec<Owned>{{"a", "b"}, {}}, 0, 3) == EBADMSG);
   CHECK(test::in_child([] {
           return test::perform(plan::LoadSeccomp<Owned>{std::vector<unsigned char>(7), 0}, *test::make_context()).error;

@@ -159,6 +159,42 @@ TEST_CASE("diagnose: no other error sounds like one of the user's command", "[pl
   }
 }
 
+TEST_CASE("diagnose: what a user namespace may not do", "[plan]") {
+  using Catch::Matchers::Contains;
+  Mount<Owned> mount;
+  mount.type = "proc";
+  mount.target = "/proc";
+  CHECK_THAT(message(mount, EPERM, Detail::kMountCreate), Contains("unmask=ALL"));
+  mount.type = "ext4";
+  CHECK_THAT(message(mount, EPERM, Detail::kMountCreate), Contains("bind what the host has mounted"));
+  mount.type = "devpts";
+  mount.options = {"newinstance", "gid=5"};
+  CHECK_THAT(message(mount, EINVAL, Detail::kMountOption, 1), Contains("\"gid=5\"") && Contains("must be mapped"));
+  CHECK_THAT(message(mount, EINVAL, Detail::kMountOption, 0), !Contains("mapped"));
+  CHECK_THAT(message(Bind<Owned>{}, EPERM, Detail::kMountAttributes), Contains("may not take away"));
+  CHECK_THAT(message(Bind<Owned>{}, EINVAL, Detail::kMountSource), Contains("use rbind"));
+  CHECK_THAT(message(OpenTree<Owned>{}, EINVAL, Detail::kMountSource), Contains("use rbind"));
+  CHECK_THAT(message(SpawnPid1<Owned>{}, EACCES), Contains("delegated"));
+  CHECK_THAT(message(EnterNamespace<Owned>{}, EPERM), Contains("another user namespace"));
+  CHECK_THAT(message(CreateTimeNamespace<Owned>{}, EACCES), Contains("new user namespace"));
+  CHECK_THAT(message(SetCredentials<Owned>{}, EPERM, Detail::kGroups), Contains("newgidmap"));
+}
+
+TEST_CASE("diagnose: a filter on the runtime is named where it may be the cause", "[plan]") {
+  using Catch::Matchers::Contains;
+  Plan plan;
+  plan.steps.push_back({Lane::kInit, CreateNamespaces<Owned>{}, "/linux/namespaces"});
+  plan.steps.push_back({Lane::kPid1, SetPropagation<Owned>{}, ""});
+  const auto text = [&](uint32_t step, int error, bool filtered) {
+    return std::string(diagnose(plan, {step, error, Detail::kNone, 0, filtered}, "config.json").message());
+  };
+  CHECK_THAT(text(0, EPERM, true), Contains("run as root") && Contains("; or a seccomp filter is on wherry"));
+  CHECK_THAT(text(1, EPERM, true), Contains("EPERM; a seccomp filter is on wherry"));
+  CHECK_THAT(text(1, ENOSYS, true), Contains("ENOSYS; use Linux 5.14") && Contains("no seccomp filter"));
+  CHECK_THAT(text(0, EPERM, false), !Contains("seccomp"));
+  CHECK_THAT(text(0, ENOSPC, true), !Contains("seccomp"));
+}
+
 TEST_CASE("diagnose: without an origin no place is named, and the document is the caller's", "[plan]") {
   CHECK(message(HideFromTracers<Owned>{}, EPERM, Detail::kNone, 0, "") == "hide from tracers: EPERM");
   Plan plan;

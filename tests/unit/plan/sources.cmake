@@ -10,5 +10,6 @@ unit_sources(
   overlay_test.cpp
   seccomp_shrink_test.cpp
   seccomp_test.cpp
+  user_namespace_test.cpp
   wire_test.cpp)
 unit_links(nlohmann_json::nlohmann_json wherry::seccomp)
