@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """New, inherited and joined namespaces, and what is set inside them."""
 
+import json
 import os
 import subprocess
 
-from itest import known_differences, needs, wherry_only
+from itest import known_differences, needs, sandbox, wherry_only
 from itest.case import read
 
 KINDS = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup",
@@ -170,6 +171,99 @@ def test_join_time_namespace(t):
     t.equal(inside(t, b, "time"), os.readlink(holder.path("time_for_children")), "time namespace")
 
 
+def test_join_cgroup_namespace(t):
+    c = t.running()
+    b = t.bundle().namespace("cgroup", path=f"/proc/{c.pid}/ns/cgroup")
+    t.equal(inside(t, b, "cgroup"), c.ns("cgroup"), "cgroup namespace")
+
+
+def sharing(t, c, kinds, *args):
+    """A bundle that joins namespaces of the container c."""
+    b = t.bundle(*args, hostname=None)
+    for kind in kinds:
+        b.namespace(kind, path=f"/proc/{c.pid}/ns/{KINDS[kind]}")
+    return b
+
+
+ALL_BUT_MOUNT = ("pid", "network", "ipc", "uts", "cgroup")
+SHOW_ALL = "for n in pid net ipc uts cgroup user; do readlink /proc/self/ns/$n; done"
+
+
+def test_join_all_namespaces_at_once(t):
+    c = t.running()
+    out = t.output(sharing(t, c, ALL_BUT_MOUNT, "sh", "-c", SHOW_ALL))
+    t.equal(out.split(), [c.ns(n) for n in ("pid", "net", "ipc", "uts", "cgroup")] + [host("user")], "namespaces")
+
+
+@known_differences({"runc": "1.1 wants mappings together with the path"})
+def test_join_all_namespaces_and_the_user_namespace(t):
+    c = t.running(mapped(t, "sleep", "1000"))
+    out = t.output(sharing(t, c, ALL_BUT_MOUNT + ("user",), "sh", "-c", SHOW_ALL))
+    t.equal(out.split(), [c.ns(n) for n in ("pid", "net", "ipc", "uts", "cgroup", "user")], "namespaces")
+
+
+def test_exec_where_namespaces_are_joined(t):
+    c = t.running()
+    other = t.running(sharing(t, c, ALL_BUT_MOUNT, "sleep", "1000"))
+    out = other.exec("sh", "-c", SHOW_ALL).out.split()
+    t.equal(out[:5], [c.ns(n) for n in ("pid", "net", "ipc", "uts", "cgroup")], "namespaces of exec")
+
+
+def test_no_namespace_but_mount(t):
+    b = t.bundle("sh", "-c", SHOW_ALL, hostname=None)
+    b.linux["namespaces"] = [{"type": "mount"}]
+    for target in ("/proc", "/sys", "/sys/fs/cgroup", "/dev/mqueue"):
+        b.drop_mount(target)
+    b.mount("/proc", "none", "/proc", ["rbind", "ro"])
+    b.edit(linux={"maskedPaths": None, "readonlyPaths": None})
+    t.equal(t.output(b).split(), [host(n) for n in ("pid", "net", "ipc", "uts", "cgroup", "user")], "namespaces")
+
+
+# A pid namespace that two containers share
+
+
+def test_shared_pid_namespace_outlives_the_second(t):
+    c = t.running()
+    other = t.running(sharing(t, c, ("pid",), "sh", "-c", "sleep 3000 & exec sleep 2000"))
+    t.until(lambda: len(json.loads(t.runtime.ok("ps", "--format", "json", other.id).out)) == 2, "two processes")
+    t.equal(json.loads(t.runtime.ok("ps", "--format", "json", c.id).out), [c.pid], "processes of the first")
+    t.runtime.ok("kill", "--all", other.id, "KILL")
+    other.wait()
+    t.until(lambda: other.status() == "stopped", "the second stopped")
+    other.delete()
+    t.equal(c.status(), "running", "status of the first")
+    t.lacks(c.exec("ps").out, "sleep 2000", "sleep 3000")
+
+
+@known_differences({"runc": "1.1 leaves the cgroup behind"})
+def test_forced_delete_ends_all_in_a_shared_pid_namespace(t):
+    c = t.running()
+    other = t.running(sharing(t, c, ("pid",), "sh", "-c", "sleep 3000 & sleep 3000 & exec sleep 2000"))
+    t.until(lambda: c.exec("ps").out.count("sleep 3000") == 2, "two children")
+    other.delete("--force")
+    t.lacks(c.exec("ps").out, "sleep 2000", "sleep 3000")
+
+
+def test_end_of_a_shared_pid_namespace_ends_both(t):
+    c = t.running()
+    other = t.running(sharing(t, c, ("pid",), "sleep", "1000"))
+    c.kill("KILL")
+    t.equal(other.wait(), 137, "exit code of the second")
+    c.wait()
+    t.until(lambda: c.status() == other.status() == "stopped", "both stopped")
+    other.delete()
+    c.delete()
+
+
+def test_joining_a_pid_namespace_that_has_ended(t):
+    holder = Holder("--pid", "--fork")
+    try:
+        t.mount(f"/proc/{holder.child.pid}/ns/pid_for_children", t.file("ns"), flags=sandbox.MS_BIND)
+    finally:
+        holder.close()
+    t.refused(t.bundle("true").namespace("pid", path=t.path("ns")))
+
+
 @known_differences({"crun": "1.8 leaves the cgroup behind", "runc": "1.1 leaves the cgroup behind now and then"})
 def test_path_of_the_wrong_type_is_an_error(t):
     t.refused(t.bundle("true").namespace("network", path="/proc/self/ns/uts"))
@@ -333,6 +427,44 @@ def test_overlapping_mappings_are_refused(t):
     t.refused(b)
 
 
+@wherry_only("the sentence is Wherry's")
+def test_more_mappings_than_the_kernel_takes(t):
+    """CVE-2021-43784: a long list is taken as it is, or refused."""
+    for count, phrase in ((340, "uid_map: EINVAL; the kernel takes 340 ranges"), (341, "340"), (6000, "340")):
+        b = mapped(t, "true")
+        b.linux["uidMappings"] = [{"containerID": 2 * n, "hostID": 200000 + 2 * n, "size": 1} for n in range(count)]
+        t.refused(b, "/linux/uidMappings", phrase)
+
+
+def test_many_mappings(t):
+    b = mapped(t, "cat", "/proc/self/uid_map")
+    b.linux["uidMappings"] = [{"containerID": 2 * n, "hostID": 100000 + 2 * n, "size": 1} for n in range(200)]
+    t.equal(len(t.output(b).splitlines()), 200, "lines of the map")
+
+
+def peeping(t, b):
+    """A container that looks at each process it can see, and what it saw of those that `exec` put there."""
+    log = os.path.join(t.directory("logs", 0o777), "log")
+    b.script("while :; do for p in /proc/[0-9]*; do ls -l $p/exe $p/root $p/cwd $p/fd/; done; done > /mnt/log 2>&1")
+    b.mount("/mnt", "bind", os.path.dirname(log), ["bind"])
+    c = t.running(b)
+    t.until(lambda: os.path.exists(log) and read(log).count("busybox") > 1, "the first look")
+    for _ in range(40):
+        t.equal(c.exec("true").code, 0, "exit code of exec")
+    c.delete("--force")
+    return read(log)
+
+
+def test_joining_process_cannot_be_looked_at(t):
+    """CVE-2016-9962"""
+    t.lacks(peeping(t, t.bundle()), "wherry-init", "memfd:", "socket:", "state")
+
+
+def test_joining_process_cannot_be_looked_at_by_a_tracer_in_a_user_namespace(t):
+    b = mapped(t).capabilities(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"])
+    t.lacks(peeping(t, b), "wherry-init", "memfd:", "socket:", "state")
+
+
 def test_user_unmapped_in_the_namespace_is_refused(t):
     b = mapped(t, "true")
     b.process["user"] = {"uid": 70000, "gid": 0}
@@ -353,6 +485,34 @@ def test_time_offsets(t):
     b.linux["timeOffsets"] = {"monotonic": {"secs": 172800, "nanosecs": 5}, "boottime": {"secs": 604800}}
     out = t.output(b).split()
     t.equal(out, ["monotonic", "172800", "5", "boottime", "604800", "0"], "offsets")
+
+
+@needs(has_time_namespaces, "no time namespaces in this kernel")
+@known_differences({"runc": "1.1 is older than time namespaces", "crun": "1.8 fails to write them"})
+def test_time_offsets_move_the_clocks(t):
+    """/proc/uptime shows CLOCK_BOOTTIME of its reader."""
+    b = t.bundle("sleep", "1000").namespace("time")
+    b.linux["timeOffsets"] = {"boottime": {"secs": 10_000_000}}
+    c = t.running(b)
+    t.true(float(c.exec("cat", "/proc/uptime").out.split()[0]) > 10_000_000, "the container's uptime, in exec")
+    t.true(float(read("/proc/uptime").split()[0]) < 10_000_000, "the host's uptime")
+
+
+@needs(has_time_namespaces, "no time namespaces in this kernel")
+@known_differences({"runc": "1.1 is older than time namespaces", "crun": "1.8 fails to write them"})
+def test_time_offsets_with_a_user_namespace(t):
+    b = mapped(t, "cat", "/proc/self/timens_offsets").namespace("time")
+    b.linux["timeOffsets"] = {"monotonic": {"secs": 1}, "boottime": {"secs": 2}}
+    t.equal(t.output(b).split(), ["monotonic", "1", "0", "boottime", "2", "0"], "offsets")
+
+
+@needs(has_time_namespaces, "no time namespaces in this kernel")
+@known_differences({"runc": "1.1 is older than time namespaces", "crun": "1.8 fails to write them"})
+def test_new_time_namespace_in_a_joined_user_namespace(t):
+    c = t.running(mapped(t, "sleep", "1000"))
+    b = sharing(t, c, ("user", "network"), "cat", "/proc/self/timens_offsets").namespace("time")
+    b.linux["timeOffsets"] = {"monotonic": {"secs": 1}}
+    t.equal(t.output(b).split(), ["monotonic", "1", "0", "boottime", "0", "0"], "offsets")
 
 
 @known_differences({"runc": "1.1 is older than time namespaces", "crun": "does not check"})

@@ -6,15 +6,34 @@ import itertools
 import json
 import os
 import re
+import shutil
+import subprocess
 import time
 
 from . import reaper, sandbox
 from .bundle import Bundle, deep_merge
+from .leaks import mountinfo
 from .runtime import Failure, Runtime, TIMEOUT
+from .user import Delegation
 
 
 class Skip(Exception):
     """The host cannot run the test; the text says what is missing."""
+
+
+class Mounted:
+    """A mount of a test's own, which is no leak until close()."""
+
+    def __init__(self, watch, source, path, fstype=None, flags=0):
+        self.watch, self.path, self.before = watch, path, list(watch.mounts)
+        sandbox.mount(source, path, fstype, flags & sandbox.MS_BIND)
+        if flags & ~sandbox.MS_BIND:
+            sandbox.mount("none", path, flags=flags | sandbox.MS_REMOUNT)
+        watch.mounts = mountinfo()
+
+    def close(self):
+        sandbox.umount(self.path, sandbox.MNT_DETACH)
+        self.watch.mounts = self.before
 
 
 class Container:
@@ -97,16 +116,45 @@ class Case:
         self.runtime = Runtime(runtime_path, self.dir, os.path.join(self.dir, "state"))
         self.alive = []
         self.bundles = 0
+        self.user = None
         self.closers = []
+
+    def as_user(self, delegated=False, controllers=()):
+        """From here on an ordinary user calls the runtime: its own state root, no --root, its own default config.
+
+        With `delegated`, from within a cgroup that is the user's; returns that Delegation.
+        """
+        user = self.box.user
+        user.own(self.dir)
+        runtime_dir = self.directory("run", 0o700)
+        user.own(runtime_dir)
+        delegation = None
+        if delegated:
+            delegation = self.keep(Delegation(f"{user.delegations}-{self.number}", controllers))
+        if subprocess.call(user.command() + ["test", "-x", self.runtime.path]) != 0:  # below /root, for example
+            self.runtime.path = shutil.copy(self.runtime.path, self.path(self.kind))
+        self.runtime.prefix = user.command(delegation.caller if delegation else None)
+        self.runtime.gives_root = False
+        self.runtime.env = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": runtime_dir}
+        self.runtime.root = self.watch.state_root = os.path.join(runtime_dir, self.kind)
+        self.runtime.ok("spec", "--rootless", "--bundle", self.dir)
+        self.spec = load(self.path("config.json"))
+        self.spec["process"]["terminal"] = False
+        self.user = user
+        return delegation
 
     # Making things
 
     def bundle(self, *args, script=None, **edit):
         """A bundle from the runtime's own default; args or script is what it runs, edit is merged into config.json."""
         self.bundles += 1
-        config = deep_merge(copy.deepcopy(self.spec), {"linux": {"cgroupsPath": self.cgroup_path(self.bundles)}})
+        config = copy.deepcopy(self.spec)
+        if not self.user:
+            deep_merge(config, {"linux": {"cgroupsPath": self.cgroup_path(self.bundles)}})
         config["root"] = {"path": self.box.rootfs, "readonly": True}
         bundle = Bundle(os.path.join(self.dir, f"bundle{self.bundles}"), config, self.box)
+        if self.user:
+            self.user.own(bundle.path)
         if args:
             bundle.process["args"] = list(args)
         if script is not None:
@@ -179,6 +227,14 @@ class Case:
         os.makedirs(path, exist_ok=True)
         os.chmod(path, mode)
         return path
+
+    def mask(self, path):
+        """The null device covers path until the end of the test."""
+        self.mount("/dev/null", path, flags=sandbox.MS_BIND)
+
+    def mount(self, source, path, fstype=None, flags=0):
+        """Mounts until the end of the test; mounts go in the opposite order."""
+        self.keep(Mounted(self.watch, source, path, fstype, flags))
 
     def keep(self, thing):
         """Closes thing at the end of the test."""

@@ -55,16 +55,20 @@ class Runtime:
         self.path, self.scratch, self.root = path, scratch, root
         self.calls = 0
         self.global_flags = []
+        self.prefix = []  # the command that starts the runtime
+        self.gives_root = True
+        self.env = None
 
     def argv(self, args, root=True):
-        flags = ["--root", self.root] if root else []
-        return [self.path] + flags + self.global_flags + list(args)
+        flags = ["--root", self.root] if root and self.gives_root else []
+        return self.prefix + [self.path] + flags + self.global_flags + list(args)
 
     def spawn(self, *args, root=True, stdin=subprocess.DEVNULL, stdout=None, stderr=None, **popen):
         self.calls += 1
         paths = [os.path.join(self.scratch, f"{self.calls}.{kind}") for kind in ("out", "err")]
         argv = self.argv(args, root)
         with open(paths[0], "wb") as out, open(paths[1], "wb") as err:
+            popen.setdefault("env", self.env)
             child = subprocess.Popen(argv, stdin=stdin, stdout=out if stdout is None else stdout,
                                      stderr=err if stderr is None else stderr, **popen)
         reaper.own.add(child.pid)

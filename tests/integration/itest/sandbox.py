@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from . import reaper
+from . import reaper, user
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 CGROUP_ROOT = "/sys/fs/cgroup"
@@ -91,6 +91,7 @@ class Sandbox:
         make_rootfs(self.rootfs)
         mount(self.rootfs, self.rootfs, flags=MS_BIND)  # all tests share it, so none may write into it
         mount("none", self.rootfs, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+        self.user = user.OrdinaryUser(work)
 
     @staticmethod
     def unify_cgroups():
@@ -104,6 +105,7 @@ class Sandbox:
 
     def close(self):
         remove_cgroup_tree(CGROUP_ROOT + self.cgroup)
+        self.user.close()
         umount("/run", MNT_DETACH)
         umount(self.rootfs, MNT_DETACH)
         umount(self.work, MNT_DETACH)
