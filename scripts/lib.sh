@@ -10,7 +10,7 @@ PACKAGES_BUILD=(cmake ninja-build g++ libc6-dev linux-libc-dev nlohmann-json3-de
   libcli11-dev catch2 libseccomp-dev libcap-dev nettle-dev libzstd-dev)
 # gzip: ISA-L where Debian has it, else zlib.
 if [ "$(uname -m)" = x86_64 ]; then PACKAGES_BUILD+=(libisal-dev); else PACKAGES_BUILD+=(zlib1g-dev); fi
-PACKAGES_RUN=(busybox-static util-linux)
+PACKAGES_RUN=(busybox-static util-linux uidmap)
 PACKAGES_CLANG=(clang-14 clang libclang-rt-14-dev)
 PACKAGES_TIDY=(clang-tidy-14)
 PACKAGES_FORMAT=(clang-format-14)
