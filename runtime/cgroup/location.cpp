@@ -49,18 +49,42 @@ std::string joined(const std::vector<std::string>& parts) {
 
 }  // namespace
 
+namespace {
+
+struct MountLine {
+  std::string_view type, root, target;  // the last two escaped
+};
+
+MountLine parse_line(std::string_view line) {
+  const auto separator = line.find(" - ");
+  if (separator == std::string_view::npos) return {};
+  std::string_view source = line.substr(separator + 3);
+  MountLine parsed;
+  parsed.type = next_word(source);
+  for (int skipped = 0; skipped < 3; ++skipped) next_word(line);
+  parsed.root = next_word(line);
+  parsed.target = next_word(line);
+  return parsed;
+}
+
+}  // namespace
+
 std::string parse_mount(std::string_view mountinfo) {
   while (!mountinfo.empty()) {
-    const std::string_view line = next_line(mountinfo);
-    const auto separator = line.find(" - ");
-    if (separator == std::string_view::npos) continue;
-    std::string_view source = line.substr(separator + 3);
-    if (next_word(source) != "cgroup2") continue;
-    std::string_view fields = line;
-    for (int skipped = 0; skipped < 4; ++skipped) next_word(fields);
-    return unescape(next_word(fields));
+    const MountLine line = parse_line(next_line(mountinfo));
+    if (line.type == "cgroup2") return unescape(line.target);
   }
   return {};
+}
+
+std::vector<std::string> mounts_of_types(std::string_view mountinfo, const std::vector<std::string_view>& types) {
+  std::vector<std::string> targets;
+  while (!mountinfo.empty()) {
+    const MountLine line = parse_line(next_line(mountinfo));
+    if (line.root == "/" && std::find(types.begin(), types.end(), line.type) != types.end())
+      targets.push_back(unescape(line.target));
+  }
+  return targets;
 }
 
 std::string parse_own_cgroup(std::string_view cgroup) {

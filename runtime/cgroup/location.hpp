@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wherry::cgroup {
 
@@ -24,7 +25,10 @@ namespace wherry::cgroup {
 [[nodiscard]] std::string resolve(std::string_view cgroups_path, std::string_view id);
 
 // The pure parts of the above, for texts of /proc/self/mountinfo and /proc/self/cgroup.
-[[nodiscard]] std::string parse_mount(std::string_view mountinfo);    // empty: none
+[[nodiscard]] std::string parse_mount(std::string_view mountinfo);  // empty: none
+// Where whole file systems of these types are mounted.
+[[nodiscard]] std::vector<std::string> mounts_of_types(std::string_view mountinfo,
+                                                       const std::vector<std::string_view>& types);
 [[nodiscard]] std::string parse_own_cgroup(std::string_view cgroup);  // empty: none
 [[nodiscard]] std::string resolve_from(std::string_view own, std::string_view cgroups_path, std::string_view id);
 

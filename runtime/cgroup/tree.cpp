@@ -36,9 +36,15 @@ void refuse_in_use(const os::Fd& dir, const std::string& path) {
   const auto events = read_file(dir.get(), "cgroup.events");
   if (!events) throw failure("read cgroup.events of", path, events.error());
   if (value_of(events.value(), "populated") == "1")
-    throw Error("use cgroup " + path).at(kPointer).detail("it has processes").remedy("give each container its own");
+    throw Error("use cgroup " + path)
+        .at(kPointer)
+        .detail("container's cgroup is not empty")
+        .remedy("give each container its own");
   if (value_of(events.value(), "frozen") == "1")
-    throw Error("use cgroup " + path).at(kPointer).detail("it is frozen").remedy("write 0 to its cgroup.freeze");
+    throw Error("use cgroup " + path)
+        .at(kPointer)
+        .detail("container's cgroup unexpectedly frozen")
+        .remedy("write 0 to its cgroup.freeze");
 }
 
 std::string joined(const std::string& mount, const std::vector<std::string>& parts, std::size_t count) {

@@ -23,7 +23,22 @@ constexpr auto kTakeLast = CLI::MultiOptionPolicy::TakeLast;
   throw Error(prefix + text);
 }
 
+// Set by a program that describes the command line instead of obeying it.
+std::function<void(const Arguments&)>* description_reader = nullptr;
+
 }  // namespace
+
+void Arguments::describe_to(std::function<void(const Arguments&)> reader) {
+  static std::function<void(const Arguments&)> kept;
+  kept = std::move(reader);
+  description_reader = &kept;
+}
+
+std::vector<Arguments::Entry> Arguments::entries() const {
+  std::vector<Entry> all;
+  for (std::size_t i = 0; i < options_.size(); ++i) all.push_back({known_[i], options_[i].help, options_[i].is_list});
+  return all;
+}
 
 std::uint32_t parse_number(const char* what, const std::string& text) {
   std::uint32_t value = 0;
@@ -141,6 +156,10 @@ void Arguments::parse_options(const Words& words) {
 bool Arguments::parse(const Words& words, std::size_t least, std::size_t most) {
   bool wants_help = false;
   flag("-h,--help", wants_help, "Print this text");
+  if (description_reader != nullptr) {
+    (*description_reader)(*this);
+    return false;
+  }
   parse_options(words);
   if (wants_help) {
     print(help());

@@ -41,6 +41,18 @@ class Arguments {
   [[nodiscard]] const Words& operands() const noexcept { return operands_; }
   [[nodiscard]] std::string help() const;
 
+  // What was declared, for man pages and completions.
+  struct Entry {
+    OptionName name;
+    const char* help;
+    bool is_list;
+  };
+  [[nodiscard]] std::vector<Entry> entries() const;
+  [[nodiscard]] const std::string& usage() const noexcept { return usage_; }
+  [[nodiscard]] const char* purpose() const noexcept { return purpose_; }
+  // From now on parse() hands the declarations to `reader`, does nothing else and returns false.
+  static void describe_to(std::function<void(const Arguments&)> reader);
+
  private:
   // The parser's own declaration of an option is made when it is needed: for help, and for what is not plain.
   struct Option {

@@ -86,12 +86,18 @@ void parse_globals(const Words& words, Globals& globals) {
     throw Error("--rootless " + raw.rootless).detail("is none of true, false, auto");
 }
 
-std::string global_help() {
+void read_global_arguments(const std::function<void(const Arguments&)>& reader) {
   Globals globals;
   Raw raw;
   Arguments arguments("", "COMMAND", "");
   declare(arguments, globals, raw);
-  return arguments.help();
+  reader(arguments);
+}
+
+std::string global_help() {
+  std::string text;
+  read_global_arguments([&](const Arguments& arguments) { text = arguments.help(); });
+  return text;
 }
 
 Settings make_settings(const Globals& globals) {

@@ -2,8 +2,10 @@
 // The options before the command.
 #pragma once
 
+#include <functional>
 #include <string>
 
+#include "cli/arguments.hpp"
 #include "cli/log.hpp"
 #include "cli/words.hpp"
 #include "wherry/wherry.hpp"
@@ -20,6 +22,9 @@ struct Globals {
 
 // An earlier option's effect on the log stands even if a later one is in error.
 void parse_globals(const Words& words, Globals& globals);
+
+// Their declarations.
+void read_global_arguments(const std::function<void(const Arguments&)>& reader);
 
 // The text of `wherry --help` about them.
 [[nodiscard]] std::string global_help();

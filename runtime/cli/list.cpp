@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "cli/arguments.hpp"
 #include "cli/command.hpp"
 #include "cli/output.hpp"
+#include "wherry/error.hpp"
 
 namespace wherry::cli {
 namespace {
@@ -29,6 +34,8 @@ int list_command(const Invocation& invocation) {
   arguments.flag("-q,--quiet", quiet, "Ids only");
   if (!arguments.parse(invocation.words, 0, 0)) return 0;
   const bool json = wants_json(format);
+  if (const std::string& root = invocation.globals.root; !root.empty() && access(root.c_str(), F_OK) != 0)
+    throw Error("list the containers below --root " + root).because(errno);
   const auto states = list(make_settings(invocation.globals));
   print(quiet ? ids(states) : json ? list_json(states) + "\n" : table(states));
   return 0;

@@ -46,6 +46,8 @@ int dispatch(const Words& words, Log& log, int& failure) {
   log.configure(globals.log);
   if (globals.version) return print(version_text()), 0;
   if (line.command.empty()) return help_command({globals, {}, log});
+  if (command == nullptr && !line.rest.empty() && (line.rest[0] == "-h" || line.rest[0] == "--help"))
+    throw Error("No help topic for '" + line.command + "'");
   if (command == nullptr) throw Error("no command \"" + line.command + "\"; see wherry --help");
   if (globals.help) return help_command({globals, {line.command}, log});
   log.debug("wherry " WHERRY_VERSION ": " + line.command);

@@ -49,7 +49,7 @@ std::optional<int> real_time(std::string_view name) {
 }  // namespace
 
 std::optional<int> parse_signal(std::string_view text) {
-  if (const auto number = digits(text)) return *number >= 1 && *number <= kRealTimeMax ? number : std::nullopt;
+  if (const auto number = digits(text)) return *number >= 0 && *number <= kRealTimeMax ? number : std::nullopt;
   std::string name(text);
   std::ranges::transform(name, name.begin(),
                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });

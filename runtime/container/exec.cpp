@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <charconv>
 
 #include "cgroup/location.hpp"
@@ -40,11 +41,13 @@ void set_user(oci::User& user, const std::string& text) {
 void add_capabilities(oci::Process& process, const std::vector<std::string>& names) {
   if (names.empty()) return;
   if (!process.capabilities) process.capabilities.emplace();
-  // As runc does it: the inheritable set stays as it is (CVE-2022-24769).
-  for (const std::string& name : names)
-    for (oci::Strings* set :
-         {&process.capabilities->bounding, &process.capabilities->effective, &process.capabilities->permitted})
-      set->push_back(name);
+  // As runc does it: the inheritable set stays as it is (CVE-2022-24769), and what it holds can be ambient.
+  oci::Capabilities& sets = *process.capabilities;
+  for (const std::string& name : names) {
+    for (oci::Strings* set : {&sets.bounding, &sets.effective, &sets.permitted}) set->push_back(name);
+    if (std::find(sets.inheritable.begin(), sets.inheritable.end(), name) != sets.inheritable.end())
+      sets.ambient.push_back(name);
+  }
 }
 
 oci::Process from_file(const std::string& path) {
@@ -120,7 +123,9 @@ os::Fd open_sub_cgroup(const Container& found, const std::string& path) {
   auto dir = os::openat2(found.cgroup.get(), relative.c_str(), os::kRdOnly | os::kDirectory,
                          RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
   if (!dir)
-    throw Error("open the cgroup " + path).because(dir.error()).detail("it must be a cgroup below the container's own");
+    throw Error("exec --cgroup " + path)
+        .because(dir.error())
+        .detail("bad sub cgroup path: it must be a cgroup below the container's own");
   return std::move(*dir);
 }
 
@@ -131,6 +136,11 @@ os::Fd open_cgroup_of_pid1(const Container& found) {
       os::read_file(os::kAtFdcwd, ("/proc/" + std::to_string(found.record.pid) + "/cgroup").c_str(), 65536);
   const std::string path = text ? cgroup::parse_own_cgroup(text.value()) : "";
   const std::string& own = found.record.cgroup_path;
+  if (!found.cgroup) {  // the container's cgroup was removed: its pid 1 had left it
+    auto dir = os::openat2(os::kAtFdcwd, (cgroup::find_mount() + path).c_str(), os::kRdOnly | os::kDirectory,
+                           RESOLVE_NO_SYMLINKS);
+    return path.empty() || !dir ? os::Fd{} : std::move(*dir);
+  }
   if (path.size() <= own.size() || path.compare(0, own.size() + 1, own + "/") != 0) return {};
   auto dir = os::openat2(found.cgroup.get(), path.c_str() + own.size() + 1, os::kRdOnly | os::kDirectory,
                          RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
@@ -215,7 +225,9 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   if (spec.linux.seccomp) facts.filter = container::cached_filter(settings.root, *spec.linux.seccomp);
   const plan::Plan plan = plan::compile_exec(process, spec, facts);
   const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
-  os::Fd cgroup = has_cgroup ? open_sub_cgroup(found, options.cgroup) : os::Fd{};
+  os::Fd cgroup;
+  if (has_cgroup && !found.cgroup && options.cgroup.empty()) cgroup = open_cgroup_of_pid1(found);
+  if (has_cgroup && !cgroup) cgroup = open_sub_cgroup(found, options.cgroup);
   try {
     Process started =
         Execution(std::move(init), options, found, process, plan).run(duplicate_pidfd(found), std::move(cgroup));

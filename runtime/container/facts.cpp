@@ -13,6 +13,7 @@
 #include "container/store.hpp"
 #include "os/core/calls.hpp"
 #include "plan/compile_limits.hpp"
+#include "os/files.hpp"
 
 namespace wherry::container {
 namespace {
@@ -57,6 +58,15 @@ std::string find_rootfs(const std::string& bundle, const std::string& path) {
         .because(dir.error())
         .remedy("root.path must be a directory");
   return rootfs;
+}
+
+std::vector<std::string> kernel_mounts(const std::string& rootfs) {
+  auto mountinfo = os::read_file(os::kAtFdcwd, "/proc/self/mountinfo", std::size_t{64} << 20U);
+  if (!mountinfo) throw Error("read /proc/self/mountinfo").because(mountinfo.error());
+  std::vector<std::string> found;
+  for (const std::string& path : cgroup::mounts_of_types(mountinfo.value(), {"proc", "sysfs"}))
+    if (path.rfind(rootfs + "/", 0) != 0) found.push_back(path);
+  return found;
 }
 
 bool same_file(const char* a, const char* b) {
@@ -160,6 +170,7 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
   }
   if (spec.linux.intel_rdt) facts.resctrl_mount = find_resctrl();
   facts.no_pivot = options.no_pivot;
+  if (options.no_pivot) facts.kernel_mounts = kernel_mounts(facts.rootfs);
   facts.no_new_keyring = options.no_new_keyring;
   facts.keeps_terminal = !options.detach && options.console_socket.empty();
   if (!options.notify_socket.empty())

@@ -26,8 +26,12 @@ void kill(const Settings& settings, const std::string& id, int signal, bool all)
     if (!found.cgroup) return;
     return signal == SIGKILL ? cgroup::kill(found.cgroup.get()) : cgroup::signal_all(found.cgroup.get(), signal);
   }
-  if (!container::can_kill(found.status)) throw Error("kill container " + id).detail("container not running");
-  if (signal == SIGKILL && found.cgroup && dies_alone(found)) return cgroup::kill(found.cgroup.get());
+  const bool running = container::can_kill(found.status);
+  // Those whom pid 1 did not take along when it died can still be killed.
+  if (signal == SIGKILL && found.cgroup && dies_alone(found) &&
+      (running || !cgroup::processes(found.cgroup.get()).empty()))
+    return cgroup::kill(found.cgroup.get());
+  if (!running) throw Error("kill container " + id).detail("container not running");
   const auto sent = os::pidfd_send_signal(found.process.get(), signal);
   if (sent) return;
   if (sent.error() == ESRCH) throw Error("kill container " + id).detail("container not running");

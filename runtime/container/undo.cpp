@@ -67,7 +67,7 @@ std::vector<std::string> run_poststop_hooks(const StateDirectory& directory, con
   const std::string state = oci::hook_state_json(hook_state(record, "stopped"));
   for (std::size_t i = 0; i < spec.hooks.poststop.size(); ++i) {
     try {
-      run_hook(plan::hook_step(spec.hooks.poststop[i], plan::HookKind::kPoststop), state);
+      run_hook(plan::hook_step(spec.hooks.poststop[i], plan::HookKind::kPoststop, i), state);
     } catch (Error& error) {
       warnings.push_back(std::move(error).at("/hooks/poststop/" + std::to_string(i)).message());
     }

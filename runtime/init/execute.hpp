@@ -30,6 +30,7 @@ Outcome execute(const plan::SetPropagation<Wired>& step, Context& context) noexc
 Outcome execute(const plan::MountRoot<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::MountOverlay<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::PivotRoot<Wired>& step, Context& context) noexcept;
+Outcome execute(const plan::HideMount<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::MoveRoot<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::ChangeRoot<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::MakeRootReadonly<Wired>& step, Context& context) noexcept;

@@ -14,10 +14,12 @@ struct Child {
 };
 
 // Only 0, 1, 2 and its own environment reach a hook (CVE-2025-23266). What fails before its exec goes to `report`.
-[[noreturn]] void become_hook(const plan::RunHook<Wired>& step, int state, int report) noexcept {
+[[noreturn]] void become_hook(const plan::RunHook<Wired>& step, const Context& context, int report) noexcept {
+  const int state = slot_fd(context, plan::slot::kHookState);
+  const char* home = step.with_home && context.home[0] != 0 ? context.home : nullptr;
   PointerArray args, env;
   int error = args.fill(step.args).error();
-  if (error == 0) error = env.fill(step.env).error();
+  if (error == 0) error = env.fill(step.env, home).error();
   if (error == 0) error = os::status_of(os::raw_syscall(__NR_lseek, state, 0, 0)).error();
   if (error == 0) error = os::dup3(state, 0, 0).error();
   if (error == 0) error = os::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC).error();
@@ -31,7 +33,7 @@ struct Child {
   os::exit_group(127);
 }
 
-os::Result<Child> spawn(const plan::RunHook<Wired>& step, int state, int report) noexcept {
+os::Result<Child> spawn(const plan::RunHook<Wired>& step, const Context& context, int report) noexcept {
   int pidfd = -1;
   clone_args arguments{};
   arguments.flags = CLONE_PIDFD;
@@ -39,7 +41,7 @@ os::Result<Child> spawn(const plan::RunHook<Wired>& step, int state, int report)
   arguments.exit_signal = 17;  // SIGCHLD
   const long pid = os::raw_syscall(__NR_clone3, os::address(&arguments), sizeof arguments);
   if (pid < 0) return os::Result<Child>::failure(static_cast<int>(-pid));
-  if (pid == 0) become_hook(step, state, report);
+  if (pid == 0) become_hook(step, context, report);
   return Child{Fd(pidfd), static_cast<int>(pid)};
 }
 
@@ -83,7 +85,7 @@ Outcome execute(const plan::RunHook<Wired>& step, Context& context) noexcept {
     return outcome_of(made);
   const Fd reader(report[0]);
   Fd writer(report[1]);
-  auto child = spawn(step, slot_fd(context, plan::slot::kHookState), writer.get());
+  auto child = spawn(step, context, writer.get());
   if (!child) return failed(child.error(), Detail::kHookSpawn);
   writer.reset();
   const Outcome waited = wait_for(*child, step.timeout_seconds, context.channel.get());

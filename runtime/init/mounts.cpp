@@ -97,9 +97,24 @@ Outcome configure(int filesystem, const plan::ListView<TextView>& options) noexc
   return failed(error == 0 ? EBADMSG : error, unknown ? Detail::kMountOptionUnknown : Detail::kMountOption, index);
 }
 
+bool says_mode(const plan::ListView<TextView>& options) noexcept {
+  return !plan::for_each(options, [](TextView option) { return option.size < 5 || !equal({option.data, 5}, "mode="); });
+}
+
+// As runc does it: a tmpfs that names no mode takes that of the directory it comes to cover. Else empty.
+Line<16> covered_mode(const plan::Mount<Wired>& step, const Context& context) noexcept {
+  Line<16> mode;
+  if (!equal(step.type, "tmpfs") || says_mode(step.options)) return mode;
+  auto covered = open_in_root(context.root.get(), step.target.data, os::kPath | os::kDirectory);
+  struct statx status {};
+  if (!covered || !os::statx(covered->get(), "", os::kAtEmptyPath, STATX_MODE, status)) return mode;
+  for (int shift = 9; shift >= 0; shift -= 3) mode.add(int64_t{status.stx_mode >> shift & 7});
+  return mode;
+}
+
 // Rung 0: a detached mount by the mount API of 5.2.
 template <class Step>
-Result<Fd> make_filesystem(const Step& step, Outcome& outcome) noexcept {
+Result<Fd> make_filesystem(const Step& step, const char* mode, Outcome& outcome) noexcept {
   auto filesystem = os::fsopen(step.type.data);
   if (!filesystem) {
     outcome = failed(filesystem.error(), Detail::kMountCreate);
@@ -110,6 +125,8 @@ Result<Fd> make_filesystem(const Step& step, Outcome& outcome) noexcept {
   if (!step.source.empty()) set = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "source", step.source.data, 0);
   if (step.superblock_readonly && (set || set.error() == EINVAL))
     set = os::fsconfig(filesystem->get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0);
+  if (mode[0] != 0 && (set || set.error() == EINVAL))
+    set = os::fsconfig(filesystem->get(), FSCONFIG_SET_STRING, "mode", mode, 0);
   outcome = set || set.error() == EINVAL ? configure(filesystem->get(), step.options)
                                          : failed(set.error(), Detail::kMountCreate);
   if (outcome.error != 0) return Result<Fd>::failure(outcome.error);
@@ -147,8 +164,10 @@ Outcome mount_on(const Context& context, int target, const plan::Mount<Wired>& s
 
 // Rung 1: mount(2), for a value that fsconfig(2) cannot carry (overlay's lowerdir) or where an outer seccomp filter
 // knows no fsopen.
-Outcome mount_the_old_way(const plan::Mount<Wired>& step, const Context& context, int target) noexcept {
+Outcome mount_the_old_way(const plan::Mount<Wired>& step, const char* mode, const Context& context,
+                          int target) noexcept {
   Line<kPathMax> data;  // mount(2) takes one page
+  if (mode[0] != 0) data.add("mode=").add(mode);
   (void)plan::for_each(step.options, [&](TextView option) {
     if (data.size() != 0) data.add(",");
     const uint32_t value = find(option, '=') + 1;
@@ -316,7 +335,7 @@ Outcome execute(const plan::OpenFilesystem<Wired>& step, Context& context) noexc
   if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
   if (has_long_option(step.options)) return failed(E2BIG, Detail::kTooLarge);
   Outcome outcome = done();
-  auto tree = make_filesystem(step, outcome);
+  auto tree = make_filesystem(step, "", outcome);
   if (!tree) return outcome;
   outcome = map_ids(context, tree->get(), step.mapping, false);
   if (outcome.error == 0) context.slots[step.slot] = static_cast<Fd&&>(*tree);
@@ -324,15 +343,16 @@ Outcome execute(const plan::OpenFilesystem<Wired>& step, Context& context) noexc
 }
 
 Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept {
+  const Line<16> mode = covered_mode(step, context);
   auto target = open_target(context, step.target, true);
   if (!target) return target_failed(target.error());
   Outcome outcome = done();
-  auto tree = has_long_option(step.options) ? Result<Fd>::failure(E2BIG) : make_filesystem(step, outcome);
+  auto tree = has_long_option(step.options) ? Result<Fd>::failure(E2BIG) : make_filesystem(step, mode.data(), outcome);
   if (!tree) {
     const bool refused = tree.error() == EPERM && outcome.detail == Detail::kMountCreate;
     if (refused && !step.fallback.empty()) return bind_fallback(step, target->get());
     if (!refused && tree.error() != E2BIG && tree.error() != ENOSYS) return outcome;
-    const Outcome old = mount_the_old_way(step, context, target->get());
+    const Outcome old = mount_the_old_way(step, mode.data(), context, target->get());
     return old.error == 0 || outcome.error == 0 ? old : outcome;
   }
   if (step.copy_up) {
@@ -365,6 +385,7 @@ Outcome execute(const plan::Bind<Wired>& step, Context& context) noexcept {
 Outcome execute(const plan::MakeReadonly<Wired>& step, Context& context) noexcept {
   auto target = open_in_root(context.root.get(), step.path.data, os::kPath);
   if (!target) return target.error() == ENOENT || target.error() == ENOTDIR ? done(1) : target_failed(target.error());
+  if (step.is_mount) return change(target->get(), MOUNT_ATTR_RDONLY, 0, 0, false);
   auto tree =
       os::open_tree(target->get(), "", os::kOpenTreeClone | os::kAtEmptyPath | static_cast<unsigned>(os::kAtRecursive));
   if (!tree) return failed(tree.error(), Detail::kMountSource);

@@ -6,8 +6,25 @@
 namespace wherry::init {
 namespace {
 
-os::Result<Fd> make_prefixes(int root, TextView path, Links links) noexcept {
+constexpr int kMostLinks = 8;  // each takes two pages of stack
+
+// Where the link `name` in `parent` leads: an absolute path below the root. `directory` is the parent's path.
+bool read_link(int parent, const char* name, TextView directory, char (&out)[kPathMax]) noexcept {
+  char text[kPathMax];
+  auto size = os::readlinkat(parent, name, text, sizeof text - 1);
+  if (!size || *size <= 0) return false;
+  const uint32_t link = static_cast<uint32_t>(*size), before = text[0] == '/' ? 0 : directory.size;
+  if (before + link + 2 > kPathMax) return false;
+  __builtin_memcpy(out, directory.data, before);
+  out[before] = '/';
+  __builtin_memcpy(out + before + 1, text, link);
+  out[before + 1 + link] = 0;
+  return true;
+}
+
+os::Result<Fd> make_prefixes(int root, TextView path, Links links, int depth = 0) noexcept {
   char prefix[kPathMax];
+  if (depth > kMostLinks) return os::Result<Fd>::failure(ELOOP);
   if (path.size >= kPathMax) return os::Result<Fd>::failure(ENAMETOOLONG);
   auto parent = open_in_root(root, "/", os::kPath | os::kDirectory);
   for (uint32_t at = 0; at < path.size && parent;) {
@@ -20,6 +37,9 @@ os::Result<Fd> make_prefixes(int root, TextView path, Links links) noexcept {
         const os::Status made = os::mkdirat(parent->get(), prefix + at, 0755);
         if (!made && made.error() != EEXIST) return os::Result<Fd>::failure(made.error());
         next = open_in_root(root, prefix, os::kPath | os::kDirectory, links);
+        char target[kPathMax];  // of a symbolic link that dangles
+        if (!next && next.error() == ENOENT && read_link(parent->get(), prefix + at, {prefix, at}, target))
+          next = make_prefixes(root, {target, length(target)}, links, depth + 1);
       }
       parent = static_cast<os::Result<Fd>&&>(next);
     }
@@ -78,8 +98,9 @@ os::Result<Place> make_parent(Context& context, TextView path) noexcept {
   return Place{context.parent.get(), name};
 }
 
-os::Result<Fd> make_file(Context& context, TextView path) noexcept {
+os::Result<Fd> make_file(Context& context, TextView path, int depth) noexcept {
   const int root = context.root.get();
+  if (depth > kMostLinks) return os::Result<Fd>::failure(ELOOP);
   auto found = open_in_root(root, path.data, os::kPath);
   if (found || found.error() != ENOENT) return found;
   auto place = make_parent(context, path);
@@ -87,7 +108,11 @@ os::Result<Fd> make_file(Context& context, TextView path) noexcept {
   // O_EXCL: a dangling symbolic link is not followed.
   auto made = os::openat(place->parent, place->name, os::kWrOnly | os::kCreat | os::kExcl | os::kNoFollow, 0644);
   if (!made && made.error() != EEXIST) return made;
-  return open_in_root(root, path.data, os::kPath);
+  found = open_in_root(root, path.data, os::kPath);
+  char target[kPathMax];
+  const TextView directory{path.data, static_cast<uint32_t>(place->name - path.data)};
+  if (found || found.error() != ENOENT || !read_link(place->parent, place->name, directory, target)) return found;
+  return make_file(context, {target, length(target)}, depth + 1);
 }
 
 }  // namespace wherry::init

@@ -14,7 +14,7 @@ os::Result<Fd> open_in_root(int root, const char* path, int flags, Links links =
 // O_PATH descriptor of the directory, made with its parents (0755) where missing.
 os::Result<Fd> make_directory(int root, TextView path, Links links = Links::kFollow) noexcept;
 // O_PATH descriptor of a mount point for a file: an empty regular file is made where nothing stands.
-os::Result<Fd> make_file(Context& context, TextView path) noexcept;
+os::Result<Fd> make_file(Context& context, TextView path, int depth = 0) noexcept;
 
 // The directory that holds the last component of `path`, and that component. The name has no '/'; the descriptor is the
 // context's, good until the next call.

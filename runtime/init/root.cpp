@@ -72,6 +72,18 @@ Outcome execute(const plan::PivotRoot<Wired>& step, Context& context) noexcept {
   return outcome_of(os::chdir("/"));
 }
 
+Outcome execute(const plan::HideMount<Wired>& step, Context&) noexcept {
+  // ENOENT, EINVAL: it lies below one that is hidden already.
+  if (auto status = set_propagation(step.path.data, os::kMsPrivate | os::kMsRec); !status)
+    return status.error() == ENOENT || status.error() == EINVAL ? done(2) : outcome_of(status);
+  const os::Status gone = step.cover ? os::Status(EPERM) : os::umount2(step.path.data, os::kMntDetach);
+  if (gone) return done();
+  if (gone.error() != EPERM && gone.error() != EINVAL) return outcome_of(gone);
+  // Locked by the user namespace that owns it.
+  const os::Status covered = os::mount("tmpfs", step.path.data, "tmpfs", os::kMsRdonly, "nr_inodes=2");
+  return covered ? done(1) : failed(covered.error(), Detail::kMountAttach);
+}
+
 Outcome execute(const plan::MoveRoot<Wired>&, Context& context) noexcept {
   if (auto status = os::fchdir(context.root.get()); !status) return outcome_of(status);
   const os::Status moved = os::mount(".", "/", nullptr, os::kMsMove, nullptr);

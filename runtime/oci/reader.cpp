@@ -17,7 +17,7 @@ static constexpr auto fields(const ConsoleSize*) {
 static constexpr auto fields(const User*) {
   return std::tuple{
       must("uid", &User::uid),
-      must("gid", &User::gid),
+      may("gid", &User::gid),
       may("umask", &User::umask),
       may("additionalGids", &User::additional_gids),
   };

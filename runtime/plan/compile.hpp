@@ -25,6 +25,6 @@ namespace wherry::plan {
 [[nodiscard]] std::string resctrl_monitor(const oci::IntelRdt& wanted, const Facts& facts);
 
 // For poststop hooks, which run when there is no plan any more.
-[[nodiscard]] RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind);
+[[nodiscard]] RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind, std::size_t index);
 
 }  // namespace wherry::plan

@@ -26,8 +26,8 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
-RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind) {
-  RunHook<Owned> step{kind, hook.path, hook.args, hook.env, 0};
+RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind, std::size_t index) {
+  RunHook<Owned> step{kind, static_cast<uint32_t>(index), hook.path, hook.args, hook.env, 0, false};
   if (step.args.empty()) step.args.push_back(hook.path);
   if (hook.timeout) step.timeout_seconds = static_cast<uint32_t>(*hook.timeout);
   return step;
@@ -39,7 +39,10 @@ void compile_hooks(Composer& out, HookKind kind) {
   if (!hooks.empty()) out.host(ProvideHookState{row.status}, row.pointer);
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     const std::string origin = pointer(row.pointer, i);
-    row.lane == Lane::kHost ? out.host(hook_step(hooks[i], kind), origin) : out.pid1(hook_step(hooks[i], kind), origin);
+    RunHook<Owned> step = hook_step(hooks[i], kind, i);
+    // As runc does it: the program's environment, for what runs where the program will.
+    if (kind == HookKind::kStartContainer && step.env.empty()) step.env = out.environment, step.with_home = true;
+    row.lane == Lane::kHost ? out.host(std::move(step), origin) : out.pid1(std::move(step), origin);
   }
 }
 

@@ -140,6 +140,13 @@ Capabilities capabilities_of(Composer& out, const oci::Process& process) {
   masks.ambient = mask(process.capabilities->ambient);
   for (const std::string& name : unknown)
     out.plan.warnings.push_back("this kernel does not know the capability " + name);
+  // capabilities(7): ambient is what is both permitted and inheritable.
+  for (const std::string& name : process.capabilities->ambient) {
+    std::vector<std::string> ignored;
+    const uint64_t bit = capability_mask({name}, out.facts.last_capability, ignored);
+    if ((bit & masks.ambient & ~(masks.permitted & masks.inheritable)) != 0)
+      out.plan.warnings.push_back("can't raise ambient capability " + name + ": it is not permitted and inheritable");
+  }
   return masks;
 }
 
@@ -189,8 +196,11 @@ std::string value_of(const std::vector<std::string>& env, std::string_view key) 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 void add_program(Composer& out, const oci::Process& process, const std::string& base) {
-  const std::vector<std::string>& env = out.environment = environment(out, process);
-  if (value_of(env, "HOME").empty()) out.pid1(FindHome<Owned>{process.user.uid}, base + "/env");
+  std::vector<std::string>& env = out.environment = environment(out, process);
+  if (value_of(env, "HOME").empty()) {
+    std::erase_if(env, [](const std::string& assignment) { return key_of(assignment) == "HOME"; });
+    out.pid1(FindHome<Owned>{process.user.uid}, base + "/env");
+  }
   const std::string path = value_of(env, "PATH");
   out.pid1(FindExecutable<Owned>{process.args.front(), path.empty() ? kDefaultPath : path}, base + "/args/0");
   out.pid1(SealDescriptors<Owned>{3 + out.facts.preserve_fds});

@@ -87,6 +87,28 @@ std::string absolute(const Composer& out, const std::string& path) {
   return path.empty() || path.front() != '/' ? out.facts.bundle + "/" + path : path;
 }
 
+// As runc takes it: a destination may be written as the host sees it, with the rootfs in front.
+std::string target_of(const Composer& out, const oci::Mount& mount) {
+  const std::string& path = mount.destination;
+  const std::string& rootfs = out.facts.rootfs;
+  const bool has_rootfs = path.size() > rootfs.size() && path.rfind(rootfs, 0) == 0 && path[rootfs.size()] == '/';
+  return normalized(has_rootfs ? path.substr(rootfs.size()) : path);
+}
+
+// Such a source may be what an earlier mount brought there: it cannot be opened before that.
+bool lies_in_rootfs(const Composer& out, const std::string& source) {
+  return source == out.facts.rootfs || source.rfind(out.facts.rootfs + "/", 0) == 0;
+}
+
+// A tmpfs that becomes read-only when the mounts, nodes and links below it are there.
+bool is_sealed_late(const Composer& out, const oci::Mount& mount, const MountOptions& options) {
+  if (options.bind || mount.type != "tmpfs" || (options.set.value & MOUNT_ATTR_RDONLY) == 0) return false;
+  const std::string target = target_of(out, mount);
+  return target == "/dev" || std::any_of(out.spec.mounts.begin(), out.spec.mounts.end(), [&](const oci::Mount& other) {
+           return target_of(out, other).rfind(target + "/", 0) == 0;
+         });
+}
+
 // Kernel file systems whose superblock others share, or whose mount flag is all that matters.
 bool mount_flag_suffices(const std::string& type) {
   constexpr const char* kTypes[] = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup2"};
@@ -111,7 +133,7 @@ void add_bind(Composer& out, const oci::Mount& mount, const MountOptions& option
         .detail("unknown mount option \"" + options.data.front() + "\"")
         .remedy("a bind mount has no file system options");
   Bind<Owned> step;
-  step.target = normalized(mount.destination);
+  step.target = target_of(out, mount);
   step.source = std::move(source);
   step.slot = slot;
   step.recursive = options.recursive;
@@ -163,9 +185,10 @@ std::vector<std::string> filesystem_options(const Composer& out, const MountOpti
 void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& options, std::string type,
                     const std::string& origin) {
   Mount<Owned> step;
-  step.target = normalized(mount.destination);
+  step.target = target_of(out, mount);
   step.source = mount.source;
   step.attributes = {options.set.value | options.recursive_set.value};
+  if (is_sealed_late(out, mount, options)) step.attributes.value &= ~uint64_t{MOUNT_ATTR_RDONLY};
   step.superblock_readonly = options.readonly && !mount_flag_suffices(type);
   step.options = filesystem_options(out, options, type);
   if (type == "mqueue") step.label = out.spec.linux.mount_label;
@@ -231,7 +254,7 @@ void open_filesystem(Composer& out, const oci::Mount& mount, const MountOptions&
 void add_opened_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& options, Slot slot,
                            const std::string& origin) {
   Bind<Owned> step;
-  step.target = normalized(mount.destination);
+  step.target = target_of(out, mount);
   step.source = mount.type;
   step.slot = slot;
   step.propagation = options.propagation;
@@ -298,7 +321,7 @@ constexpr const char* kProcFiles[] = {
 // CVE-2019-16884: what stands in for /proc would take the writes of labels. Bound there may be the host's procfs alone.
 void protect_proc(const Composer& out, const oci::Mount& mount, const MountOptions& options,
                   const std::string& origin) {
-  const std::string target = normalized(mount.destination);
+  const std::string target = target_of(out, mount);
   if (target != "/proc" && target.rfind("/proc/", 0) != 0) return;
   const bool procfs = options.bind ? normalized(absolute(out, mount.source)) == "/proc" : mount.type == "proc";
   if (target == "/proc" && procfs) return;
@@ -410,6 +433,7 @@ void open_mounts_early(Composer& out, Propagation propagation) {
     const bool mapped = maps_ids(mount, options);
     Slot& slot = out.opened.mounts.emplace_back(slot::kNone);
     if (!mapped && !(options.bind && out.opens_early())) continue;
+    if (!mapped && lies_in_rootfs(out, absolute(out, mount.source))) continue;
     const std::string origin = pointer("/mounts", i);
     if (mapped) refuse_mapping(out, mount, options, origin);
     const Slot mapping = mapped ? mapping_slot(out, mount, mappings, origin) : slot::kNone;
@@ -533,6 +557,8 @@ void compile_console(Composer& out) {
 void compile_pivot(Composer& out) {
   if (!out.has(NamespaceType::kMount)) return;
   if (out.facts.no_pivot) {
+    for (const std::string& path : out.facts.kernel_mounts)
+      out.pid1(HideMount<Owned>{path, keeps_host_peers(out)}, "/root/path");
     out.pid1(MoveRoot<Owned>{}, "/root/path");
   } else {
     out.pid1(PivotRoot<Owned>{keeps_host_peers(out)}, "/root/path");
@@ -543,12 +569,20 @@ void compile_pivot(Composer& out) {
 }
 
 void compile_protected_paths(Composer& out) {
+  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
+    const oci::Mount& mount = out.spec.mounts[i];
+    if (mount.type == "tmpfs" && is_sealed_late(out, mount, parse_mount_options(mount.options)))
+      out.pid1(MakeReadonly<Owned>{target_of(out, mount), true}, pointer("/mounts", i));
+  }
   if (out.spec.root.readonly) out.pid1(MakeRootReadonly<Owned>{}, "/root/readonly");
   for (std::size_t i = 0; i < out.spec.linux.readonly_paths.size(); ++i)
-    out.pid1(MakeReadonly<Owned>{out.spec.linux.readonly_paths[i]}, pointer("/linux/readonlyPaths", i));
-  for (std::size_t i = 0; i < out.spec.linux.masked_paths.size(); ++i)
-    out.pid1(MaskPath<Owned>{out.spec.linux.masked_paths[i], out.opened.null_device, out.spec.linux.mount_label},
-             pointer("/linux/maskedPaths", i));
+    out.pid1(MakeReadonly<Owned>{out.spec.linux.readonly_paths[i], false}, pointer("/linux/readonlyPaths", i));
+  const std::vector<std::string>& masked = out.spec.linux.masked_paths;
+  for (auto path = masked.begin(); path != masked.end(); ++path) {
+    if (std::find(masked.begin(), path, *path) != path) continue;
+    out.pid1(MaskPath<Owned>{*path, out.opened.null_device, out.spec.linux.mount_label},
+             pointer("/linux/maskedPaths", static_cast<std::size_t>(path - masked.begin())));
+  }
 }
 
 }  // namespace wherry::plan

@@ -44,7 +44,9 @@ std::string phrase_of(const MakeReadonly<Owned>& s) { return "make " + s.path + 
 std::string phrase_of(const MaskPath<Owned>& s) { return "mask " + s.path; }
 std::string phrase_of(const SetCpuAffinity<Owned>&) { return "set the CPU affinity"; }
 std::string phrase_of(const OpenNetworkSocket<Owned>&) { return "open a netlink socket"; }
-std::string phrase_of(const RunHook<Owned>& s) { return std::string("run the ") + name_of(s.kind) + " hook " + s.path; }
+std::string phrase_of(const RunHook<Owned>& s) {
+  return std::string("error running ") + name_of(s.kind) + " hook #" + std::to_string(s.index) + ": " + s.path;
+}
 std::string phrase_of(const SetHostname<Owned>& s) { return "set the hostname to " + quoted(s.name); }
 std::string phrase_of(const SetDomainname<Owned>& s) { return "set the domain name to " + quoted(s.name); }
 std::string phrase_of(const SetOomScoreAdj<Owned>& s) { return "set oom_score_adj to " + std::to_string(s.value); }
@@ -54,7 +56,7 @@ std::string phrase_of(const SetCredentials<Owned>& s) {
   return "become user " + std::to_string(s.uid) + " and group " + std::to_string(s.gid);
 }
 std::string phrase_of(const FindExecutable<Owned>& s) { return "exec: " + quoted(s.name); }
-std::string phrase_of(const Exec<Owned>& s) { return "exec: " + quoted(s.args.empty() ? "" : s.args.front()); }
+std::string phrase_of(const Exec<Owned>& s) { return "exec " + (s.args.empty() ? "" : s.args.front()); }
 std::string phrase_of(const LoadSeccomp<Owned>&) { return "load the seccomp filter"; }
 std::string phrase_of(const LoadSeccompWithListener<Owned>&) { return "load the seccomp filter"; }
 
@@ -84,7 +86,7 @@ const char* text_of(Detail detail) {
     case Detail::kMountTarget:
       return "the target in the rootfs could not be made";
     case Detail::kTargetIsLink:
-      return "the target in the rootfs is a symbolic link";
+      return "it must be mounted on ordinary directory, and a symbolic link is there";
     case Detail::kWrongDevice:
       return "another kind of file stands there";
     case Detail::kRoot:

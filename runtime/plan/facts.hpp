@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "plan/seccomp.hpp"
 
@@ -34,6 +35,7 @@ struct Facts {
 
   // The command line.
   bool no_pivot = false;
+  std::vector<std::string> kernel_mounts;  // with no_pivot: where procfs and sysfs are mounted outside the rootfs
   bool no_new_keyring = false;
   bool keeps_terminal = false;     // the caller copies what the terminal says: no console socket
   std::uint32_t preserve_fds = 0;  // how many beyond 0, 1, 2

@@ -61,7 +61,7 @@ constexpr Row kRows[] = {
     {"noiversion", Effect::kNothing, 0, 0},
     superblock("nolazytime"),
     {"nomand", Effect::kNothing, 0, 0},  // the default
-    attribute("norelatime", MOUNT_ATTR_STRICTATIME, kAllAtime),
+    attribute("norelatime", MOUNT_ATTR_RELATIME, kAllAtime),
     attribute("nostrictatime", MOUNT_ATTR_RELATIME, kAllAtime),
     attribute("nosuid", MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSUID),
     attribute("nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW),
@@ -78,7 +78,7 @@ constexpr Row kRows[] = {
     recursive("rnodev", MOUNT_ATTR_NODEV, MOUNT_ATTR_NODEV),
     recursive("rnodiratime", MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NODIRATIME),
     recursive("rnoexec", MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOEXEC),
-    recursive("rnorelatime", MOUNT_ATTR_STRICTATIME, kAllAtime),
+    recursive("rnorelatime", MOUNT_ATTR_RELATIME, kAllAtime),
     recursive("rnostrictatime", MOUNT_ATTR_RELATIME, kAllAtime),
     recursive("rnosuid", MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSUID),
     recursive("rnosymfollow", MOUNT_ATTR_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW),

@@ -446,6 +446,18 @@ struct MoveRoot {
   WHERRY_STEP("move-root", "--no-pivot: the rootfs is moved over / and entered with chroot(2)") {}
 };
 
+// A procfs or sysfs of the host that a moved root leaves in the mount namespace: whoever sees one in full may mount
+// another (mnt_already_visible(), fs/namespace.c). `cover`: hidden only, since an unmount would travel to the host.
+template <class M>
+struct HideMount {
+  typename M::Text path;
+  bool cover = false;
+  WHERRY_STEP("hide-mount", "--no-pivot: the container could mount what it may not see in full") {
+    v("path", s.path);
+    v("cover", s.cover);
+  }
+};
+
 template <class M>
 struct ChangeRoot {
   typename M::Text path;
@@ -457,11 +469,16 @@ struct MakeRootReadonly {
   WHERRY_STEP("make-root-readonly", "root.readonly") {}
 };
 
-// config-linux.md "Readonly Paths"; a path that does not exist is skipped.
+// config-linux.md "Readonly Paths"; a path that does not exist is skipped. Or a mount that had to take other mounts
+// first: its flag alone is set.
 template <class M>
 struct MakeReadonly {
   typename M::Text path;
-  WHERRY_STEP("make-readonly", "kernel knobs that may be read but not turned") { v("path", s.path); }
+  bool is_mount = false;
+  WHERRY_STEP("make-readonly", "kernel knobs that may be read but not turned") {
+    v("path", s.path);
+    v("is_mount", s.is_mount);
+  }
 };
 
 // config-linux.md "Masked Paths"; a path that does not exist is skipped. A file is covered by the null device, whose
@@ -478,20 +495,25 @@ struct MaskPath {
   }
 };
 
-// The state document comes on stdin, from slot::kHookState. args[0] is the hook's argv[0]; env is all it gets.
+// The state document comes on stdin, from slot::kHookState. args[0] is the hook's argv[0]; env is all it gets, but for
+// the HOME that FindHome found, where the hook shares the program's environment.
 template <class M>
 struct RunHook {
   HookKind kind = HookKind::kPrestart;
+  uint32_t index = 0;  // among the hooks of its kind
   typename M::Text path;
   typename M::template List<typename M::Text> args;
   typename M::template List<typename M::Text> env;
   uint32_t timeout_seconds = 0;  // 0: none
+  bool with_home = false;
   WHERRY_STEP("run-hook", "the config's own program at this point of the life") {
     v("kind", s.kind);
+    v("index", s.index);
     v("path", s.path);
     v("args", s.args);
     v("env", s.env);
     v("timeout_s", s.timeout_seconds);
+    v("with_home", s.with_home);
   }
 };
 
@@ -694,8 +716,8 @@ using ContainerSteps =
              MakeDevice, CreateUserNamespace, CreateTimeNamespace, CreateNamespaces, OpenNetworkSocket, SetCpuAffinity,
              AwaitSlot, SpawnPid1, BecomeRoot, StartSession, JoinSessionKeyring, BringUpLoopback, SetHostname,
              SetDomainname, SetPropagation, MountRoot, MountOverlay, Mount, Bind, CreateDevice, BindDevice,
-             CreateSymlink, OpenConsole, SetSysctl, PivotRoot, MoveRoot, ChangeRoot, MakeRootReadonly, MakeReadonly,
-             MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
+             CreateSymlink, OpenConsole, SetSysctl, PivotRoot, HideMount, MoveRoot, ChangeRoot, MakeRootReadonly,
+             MakeReadonly, MaskPath, RunHook, SetRlimit, SetScheduler, SetIoPriority, SetPersonality, SetMemoryPolicy,
              SetProcessLabel, SetUmask, ChangeDirectory, LimitBoundingSet, OwnStandardStreams, SetCredentials,
              SetCapabilities, SetNoNewPrivileges, FindHome, FindExecutable, SealDescriptors, AwaitStart, LoadSeccomp,
              LoadSeccompWithListener, Exec>;

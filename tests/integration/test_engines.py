@@ -273,3 +273,26 @@ def test_output_is_not_lost_on_a_closed_reader(t):
     with open("/dev/full", "wb") as full:
         result = t.runtime.call("list", stdout=full)
     t.true(result.code in (0, 1, 255), "an ordinary exit code")
+
+
+@wherry_only("Podman takes exit code 0 of `checkpoint --help` for support")
+def test_checkpoint_and_restore_are_refused(t):
+    for verb in ("checkpoint", "restore"):
+        for arguments in (["--help"], ["-h"], ["some-id"], []):
+            t.contains(t.runtime.fails(verb, *arguments).err, f"{verb} is not supported by this version")
+
+
+def test_relative_pid_file_is_the_callers(t):
+    b = t.bundle("true")
+    b.write()
+    here = t.directory("here")
+    name = t.new_id()
+    t.runtime.ok("create", "--bundle", b.path, "--pid-file", "the.pid", name, cwd=here)
+    t.true(read(os.path.join(here, "the.pid")).isdigit(), "a number in the caller's directory")
+    t.true(not os.path.exists(os.path.join(b.path, "the.pid")), "none in the bundle's")
+    t.runtime.ok("delete", "--force", name)
+
+
+@known_differences({"crun": "1.8 has other words"})
+def test_help_of_no_command(t):
+    t.contains(t.runtime.fails("foo", "-h").err, "No help topic for 'foo'")

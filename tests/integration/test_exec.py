@@ -322,3 +322,48 @@ def test_seccomp_and_rlimits_of_the_config(t):
     b = t.bundle("sleep", "1000")
     b.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 123, "hard": 123}]
     t.equal(t.running(b).exec("sh", "-c", "ulimit -n").out, "123\n", "limit")
+
+
+@known_differences({"crun": "1.8 says nothing of ambient", "runc": "1.1 does the same"})
+def test_cap_flag_is_ambient_where_it_is_inheritable(t):
+    b = t.bundle("sleep", "1000")
+    b.process["capabilities"] = {"bounding": ["CAP_SYSLOG"], "inheritable": ["CAP_SYSLOG"]}
+    c = t.running(b)
+    status = parse_status(exec_flags(t, c, "--cap", "CAP_SYSLOG", ["cat", "/proc/self/status"]).out)
+    t.equal(int(status["CapAmb"], 16), 1 << 34, "ambient set")
+    status = parse_status(exec_flags(t, c, "--cap", "CAP_KILL", ["cat", "/proc/self/status"]).out)
+    t.equal(int(status["CapAmb"], 16), 0, "ambient set")
+
+
+@known_differences({"crun": "1.8 fails with the cgroup", "runc": "1.1 does not look where pid 1 is"})
+def test_goes_where_pid_1_went(t):
+    """pid 1 has left the container's cgroup, and the cgroup was removed."""
+    b = t.bundle("sleep", "1000")
+    c = t.running(b)
+    other = t.cgroup_dir(b) + ".other"
+    os.mkdir(other)
+    with open(os.path.join(other, "cgroup.procs"), "w", encoding="ascii") as file:
+        file.write(str(c.pid))
+    os.rmdir(t.cgroup_dir(b))
+    t.equal(c.exec("cat", "/proc/self/cgroup").code, 0, "exit code")
+    child = t.runtime.spawn("exec", c.id, "sh", "-c", "cat")
+    t.equal(t.runtime.finish(child).code, 0, "exit code of a second one")
+    c.stop()
+    c.delete("--force")
+    t.until(lambda: removed(other), "the other cgroup can be removed")
+
+
+def removed(directory):
+    try:
+        os.rmdir(directory)
+    except OSError:
+        return False
+    return True
+
+
+def test_sub_cgroup_outside_is_refused(t):
+    c = t.running()
+    for path in ("..", "../..", "/../x"):
+        result = exec_flags(t, c, "--cgroup", path, ["true"])
+        t.equal(result.code, 255, f"exit code with {path}")
+        t.contains_any(result.err, "bad sub cgroup path", "cgroup")

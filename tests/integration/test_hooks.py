@@ -430,3 +430,27 @@ def test_early_hooks_find_the_network_namespace(t):
                                        env=[f"PATH={os.environ.get('PATH', '/usr/bin:/bin')}"])
     c = t.running(b)
     t.equal(lines(out), [c.ns("net")], "network namespace")
+
+
+@known_differences({"crun": "1.8 gives the runtime's own environment", "runc": "1.1 adds no HOME"})
+def test_start_container_hook_has_the_programs_environment(t):
+    """As with runc: where the hook names none. A hook outside the container gets nothing of it."""
+    outside = t.path("outside")
+    b = t.bundle("true")
+    b.process["env"] = ["PATH=/bin", "ONE=two", "HOME="]
+    b.hook("startContainer", "/bin/sh", ["sh", "-c", "env > /dev/shm/env; grep -c HOME= /dev/shm/env; cat /dev/shm/env"])
+    b.hook("createRuntime", "/bin/sh", shell(outside, "$ONE"))
+    result = t.run(b)
+    t.equal(result.code, 0, "exit code")
+    t.contains(result.out, "ONE=two\n", "HOME=/")
+    t.equal(result.out.split()[0], "1", "lines with HOME")
+    t.equal(lines(outside), [""], "what a hook outside sees")
+
+
+@known_differences({"crun": "1.8 has other words"})
+def test_failing_hook_is_named_by_kind_and_number(t):
+    for kind in ("prestart", "createRuntime", "createContainer", "startContainer", "poststart"):
+        b = t.bundle("sleep", "1000").hook(kind, "/bin/true").hook(kind, "/bin/false")
+        result = t.run(b)
+        t.true(result.code != 0, f"failure of {kind}")
+        t.contains(result.err, f"error running {kind} hook #1")

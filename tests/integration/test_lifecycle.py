@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 
 from itest import known_differences, wherry_only
 from itest.case import read
@@ -399,6 +400,7 @@ def test_delete_kills_the_rest_of_a_shared_pid_namespace(t):
 
 
 def test_list_of_nothing(t):
+    os.mkdir(t.runtime.root)
     t.equal(t.runtime.ok("list", "-q").out, "", "ids")
     t.contains(t.runtime.ok("list").out, "ID", "PID", "STATUS", "BUNDLE")
 
@@ -425,7 +427,14 @@ def test_list_json(t):
     t.equal(entries[0]["bundle"], c.bundle.path, "bundle")
 
 
+@known_differences({"crun": "1.8 makes the directory"})
+def test_list_of_a_root_that_is_not_there(t):
+    t.runtime.fails("list")
+    t.runtime.ok("list", root=False)  # the default root may be missing
+
+
 def test_list_json_of_nothing_is_json(t):
+    os.mkdir(t.runtime.root)
     t.true(json.loads(t.runtime.ok("list", "--format", "json").out) in (None, []), "an empty JSON value")
 
 
@@ -591,3 +600,25 @@ def test_config_by_another_name(t):
     t.runtime.ok("delete", "--force", name)
     t.runtime.fails("create", "--bundle", b.path, t.new_id())
     t.clean()
+
+
+def test_signal_0_tells_whether_it_runs(t):
+    c = t.running()
+    t.runtime.ok("kill", c.id, "0")
+    c.stop()
+    t.contains(t.runtime.fails("kill", c.id, "0").text, "not running")
+
+
+@known_differences({"crun": "1.8 says that it is not running", "runc": "1.1 does the same"})
+def test_kill_reaches_those_whom_pid_1_left(t):
+    """Without a pid namespace of its own, pid 1 dies alone."""
+    b = t.bundle(script="sleep 1001 & sleep 1002; true").namespace("pid", remove=True)
+    c = t.running(b)
+    processes = os.path.join(t.cgroup_dir(b), "cgroup.procs")
+    t.until(lambda: len(read(processes).split()) == 3, "three processes")
+    os.kill(c.pid, signal.SIGKILL)
+    c.wait()
+    t.until(lambda: c.status() == "stopped", "status stopped")
+    t.runtime.ok("kill", c.id, "KILL")
+    t.until(lambda: not read(processes).split(), "nobody left")
+    t.contains(t.runtime.fails("kill", c.id, "KILL").text, "container not running")

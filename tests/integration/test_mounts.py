@@ -461,7 +461,7 @@ def test_rdev_and_friends_are_flags(t):
 RECURSIVE = (("rro", "ro", True), ("rrw", "ro", False), ("rnosuid", "nosuid", True), ("rsuid", "nosuid", False),
              ("rnodev", "nodev", True), ("rdev", "nodev", False), ("rnoexec", "noexec", True), ("rexec", "noexec", False),
              ("rnodiratime", "nodiratime", True), ("rdiratime", "nodiratime", False), ("rnoatime", "noatime", True),
-             ("ratime", "noatime", False), ("rrelatime", "relatime", True), ("rnorelatime", "relatime", False),
+             ("ratime", "noatime", False), ("rrelatime", "relatime", True), ("rnorelatime", "relatime", True),
              ("rstrictatime", "relatime", False), ("rnostrictatime", "relatime", True), ("rnosymfollow", "nosymfollow", True),
              ("rsymfollow", "nosymfollow", False))
 
@@ -472,7 +472,7 @@ def test_every_recursive_attribute(t):
     for option, flag, sets in RECURSIVE:
         # One that clears something is shown where all of it is set.
         before = [] if sets else ["rro", "rnosuid", "rnodev", "rnoexec", "rnodiratime", "rnosymfollow"]
-        if option == "ratime":
+        if option in ("ratime", "rnorelatime"):  # the kernel has relatime unless something else is set
             before.append("rnoatime")
         table = mounts_of(t, t.bundle().mount("/mnt", "bind", source, ["rbind", *before, option]))
         for point in ("/mnt", "/mnt/inner"):
@@ -496,3 +496,85 @@ def test_bind_source_relative_to_the_bundle(t):
     with open(os.path.join(b.path, "data", "file"), "w", encoding="ascii") as file:
         file.write("here\n")
     t.equal(t.output(b), "here\n", "content")
+
+
+@known_differences({"runc": "1.1 makes nothing through a dangling link"})
+def test_target_below_a_dangling_symlink(t):
+    b = t.bundle(script="cat /real/deep/er/dir/file; cat /real/file; readlink /lnk")
+    root = b.own_rootfs()
+    os.symlink("/real/deep", os.path.join(root, "lnk"))
+    os.symlink("../real/file", os.path.join(root, "etc/leaf"))
+    b.mount("/lnk/er/dir", "bind", os.path.dirname(t.file("source/file", "one\n")), ["bind"])
+    b.mount("/etc/leaf", "bind", t.file("leaf", "two\n"), ["bind"])
+    t.equal(t.output(b), "one\ntwo\n/real/deep\n", "contents where the links lead")
+
+
+def test_symlink_loop_as_a_target(t):
+    b = t.bundle("true")
+    root = b.own_rootfs()
+    os.symlink("/two", os.path.join(root, "one"))
+    os.symlink("/one", os.path.join(root, "two"))
+    t.refused(b.mount("/one", "bind", t.file("source"), ["bind"]), "ELOOP" if t.kind == "wherry" else "")
+
+
+@known_differences({"runc": "1.1 opens all sources first"})
+def test_source_that_an_earlier_mount_brought(t):
+    for user_namespace in (False, True):
+        b = t.bundle(script="cat /final/file")
+        root = b.own_rootfs()
+        for name in ("mnt", "final"):
+            os.makedirs(os.path.join(root, name), exist_ok=True)
+        b.mount("/mnt", "bind", os.path.dirname(t.file("source/file", "there\n")), ["bind"])
+        b.mount("/final", "bind", os.path.join(root, "mnt"), ["rbind"])
+        if user_namespace:
+            b.user_namespace()
+        t.equal(t.output(b), "there\n", f"content, user namespace {user_namespace}")
+
+
+def test_destination_with_the_rootfs_in_front(t):
+    b = t.bundle(script="cat /mnt/file")
+    b.mount(os.path.join(b.own_rootfs(), "mnt"), "bind", os.path.dirname(t.file("source/file", "x\n")), ["bind"])
+    t.equal(t.output(b), "x\n", "content")
+
+
+def test_readonly_dev_has_what_is_below_it(t):
+    b = t.bundle(script="touch /dev/x; touch /dev/shm/y && ls /dev/null /dev/shm/y")
+    for mount in b.config["mounts"]:
+        if mount["destination"] == "/dev":
+            mount["options"].append("ro")
+    result = t.run(b)
+    t.equal(result.out.split(), ["/dev/null", "/dev/shm/y"], "what is there")
+    t.contains(result.err, "Read-only file system")
+
+
+def test_readonly_tmpfs_has_what_is_mounted_below_it(t):
+    b = t.bundle(script="cat /tmp/in/file; touch /tmp/x")
+    b.mount("/tmp", "tmpfs", "tmpfs", ["ro"])
+    b.mount("/tmp/in", "bind", os.path.dirname(t.file("source/file", "x\n")), ["bind"])
+    result = t.run(b)
+    t.equal(result.out, "x\n", "content")
+    t.contains(result.err, "Read-only file system")
+
+
+@known_differences({"runc": "1.1 keeps no special bits", "crun": "1.8 does not look at the directory"})
+def test_tmpfs_without_mode_has_the_directorys(t):
+    b = t.bundle(script="stat -c %a /old /new")
+    root = b.own_rootfs()
+    os.mkdir(os.path.join(root, "old"))
+    os.chmod(os.path.join(root, "old"), 0o2710)
+    b.mount("/old", "tmpfs", "tmpfs").mount("/new", "tmpfs", "tmpfs", ["mode=0444"])
+    t.equal(t.output(b).split(), ["2710", "444"], "modes")
+
+
+def test_norelatime_is_the_kernels_default(t):
+    """As mount(2) has it: neither noatime nor strictatime is relatime."""
+    b = t.bundle("grep", " /tmp ", "/proc/self/mounts").mount("/tmp", "tmpfs", "tmpfs", ["norelatime"])
+    t.contains(t.output(b), ",relatime")
+
+
+@known_differences({"runc": "1.1 masks twice", "crun": "1.8 masks twice"})
+def test_path_masked_twice_is_masked_once(t):
+    b = t.bundle(script="grep -c ' /proc/bus ' /proc/self/mounts")
+    b.linux["readonlyPaths"] = []
+    b.linux["maskedPaths"] = ["/proc/bus", "/proc/irq", "/proc/bus"]
+    t.equal(t.output(b).strip(), "1", "mounts on /proc/bus")

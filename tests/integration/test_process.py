@@ -418,3 +418,20 @@ def test_config_of_many_strings_works(t):
     b = t.bundle(script="env | wc -l")
     b.process["env"] += [f"VARIABLE_{i}={'x' * 100}" for i in range(1000)]
     t.true(int(t.output(b)) >= 1000, "all variables arrive")
+
+
+def test_missing_gid_is_0(t):
+    b = t.bundle("id", "-g")
+    b.process["user"] = {"uid": 0}
+    t.equal(t.output(b), "0\n", "gid")
+
+
+@known_differences({"crun": "1.8 says nothing", "runc": "1.1 says nothing"})
+def test_ambient_that_cannot_be_is_a_warning(t):
+    b = t.bundle("grep", "CapAmb", "/proc/self/status")
+    b.process["capabilities"] = {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
+                                 "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL", "CAP_CHOWN"]}
+    result = t.run(b)
+    t.equal(result.out.split()[1], f"{1 << 5:016x}", "ambient set")
+    t.contains(result.err, "level=warning", "can't raise ambient capability CAP_CHOWN")
+    t.lacks(result.err, "CAP_KILL")

@@ -550,3 +550,15 @@ def test_damaged_state(t):
         c.delete("--force")
         t.true(not os.path.exists(directory), "the state directory is gone")
         sandbox.remove_cgroup_tree(t.cgroup_dir(c.bundle))  # nothing names it any more
+
+
+@known_differences({"runc": "1.1 leaves /proc of the host in the mount namespace", "crun": "1.8 does the same"})
+def test_no_pivot_leaves_no_procfs_to_copy(t):
+    """A user namespace inside may mount procfs only where it sees one in full, and it sees a masked one."""
+    b = t.bundle(script="unshare -mrpf sh -c 'mount -t proc none /proc && echo bare'; echo end")
+    b.capabilities(["CAP_SETFCAP"])
+    b.process["noNewPrivileges"] = False
+    b.own_rootfs()
+    result = t.run(b, "--no-pivot")
+    t.equal(result.out, "end\n", "output")
+    t.matches(result.err, "mount: .*ermi")

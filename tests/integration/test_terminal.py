@@ -256,3 +256,24 @@ def test_terminal_in_a_user_namespace(t):
     master = Master(t, listener.receive())
     c.start()
     master.read_until("owner-0")
+
+
+@known_differences({"crun": "1.8 has no such option", "runc": "1.1 has no such option"})
+def test_pidfd_socket(t):
+    """The descriptor that comes is a pidfd of the container's process, and of the one that exec starts."""
+    sock = t.keep(ConsoleSocket(t.path("sock")))
+    c = t.container(t.bundle("sleep", "1000"))
+    c.create("--pidfd-socket", sock.path)
+    t.equal(pid_of(sock.receive()), c.pid, "pid behind the descriptor of create")
+    c.start()
+    pid_file = t.path("exec.pid")
+    t.runtime.ok("exec", "--detach", "--pid-file", pid_file, "--pidfd-socket", sock.path, c.id, "sleep", "1000")
+    with open(pid_file, encoding="ascii") as file:
+        t.equal(pid_of(sock.receive()), int(file.read()), "pid behind the descriptor of exec")
+
+
+def pid_of(pidfd):
+    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
+        text = file.read()
+    os.close(pidfd)
+    return int(text.split("Pid:")[1].split()[0])

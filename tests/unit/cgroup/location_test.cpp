@@ -18,6 +18,15 @@ TEST_CASE("the cgroup2 mount is found in mountinfo", "[cgroup]") {
   CHECK(parse_mount("31 23 0:27 / /x-y rw - tmpfs cgroup2 rw\n").empty());
 }
 
+TEST_CASE("mounts of whole kernel file systems are found in mountinfo", "[cgroup]") {
+  const char* text =
+      "22 28 0:21 / /sys rw shared:7 - sysfs sysfs rw\n23 28 0:22 / /proc rw shared:8 - proc proc rw\n"
+      "24 23 0:22 /fs /part rw - proc proc rw\n25 28 0:23 / /odd\\040one/proc rw - proc none rw\n"
+      "26 28 0:24 / /dev rw - devtmpfs udev rw\nno line at all\n";
+  CHECK(mounts_of_types(text, {"proc", "sysfs"}) == std::vector<std::string>{"/sys", "/proc", "/odd one/proc"});
+  CHECK(mounts_of_types(text, {"ext4"}).empty());
+}
+
 TEST_CASE("the own cgroup is the line of hierarchy 0", "[cgroup]") {
   CHECK(parse_own_cgroup("9:name=systemd:/a\n0::/user.slice/x\n") == "/user.slice/x");
   CHECK(parse_own_cgroup("0::/") == "/");

@@ -374,11 +374,14 @@ TEST_CASE("order: --no-pivot, no cgroup manager, no keyring", "[plan]") {
   const oci::Spec spec = test::bundle_specs().front().spec;
   Facts facts = test::root_facts();
   facts.no_pivot = true;
+  facts.kernel_mounts = {"/proc", "/sys"};
   facts.no_new_keyring = true;
   facts.cgroup_manager = CgroupManager::kDisabled;
   check_order(spec, facts);
   const Score score{compile(spec, facts)};
   CHECK(score.all<MoveRoot<Owned>>().size() == 1);
+  CHECK(score.all<HideMount<Owned>>().size() == 2);
+  require_before(score.all<HideMount<Owned>>(), score.all<MoveRoot<Owned>>(), "afterwards they have no path any more");
   CHECK(score.all<PivotRoot<Owned>>().empty());
   CHECK(score.all<JoinSessionKeyring<Owned>>().empty());
   CHECK(score.all<CreateCgroup>().empty());

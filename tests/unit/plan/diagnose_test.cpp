@@ -39,7 +39,8 @@ constexpr Sentence kSentences[] = {
     {Detail::kMountAttributes, ": its flags could not be set"},
     {Detail::kMountSource, ": the source could not be opened"},
     {Detail::kMountTarget, ": the target in the rootfs could not be made"},
-    {Detail::kTargetIsLink, ": the target in the rootfs is a symbolic link; make it a directory"},
+    {Detail::kTargetIsLink,
+     ": it must be mounted on ordinary directory, and a symbolic link is there; make it a directory"},
     {Detail::kWrongDevice, ": another kind of file stands there"},
     {Detail::kRoot, ": the rootfs could not be opened"},
     {Detail::kHookSpawn, ": it could not be executed"},
@@ -98,13 +99,13 @@ TEST_CASE("diagnose: mount options by their names", "[plan]") {
 }
 
 TEST_CASE("diagnose: a hook's end is no errno", "[plan]") {
-  const RunHook<Owned> hook{HookKind::kCreateContainer, "/usr/bin/hook", {}, {}, 5};
+  const RunHook<Owned> hook{HookKind::kCreateContainer, 2, "/usr/bin/hook", {}, {}, 5, false};
   CHECK(message(hook, ECANCELED, Detail::kHookExit, 3) ==
-        "config.json /x: run the createContainer hook /usr/bin/hook: it exited with status 3");
+        "config.json /x: error running createContainer hook #2: /usr/bin/hook: it exited with status 3");
   CHECK(message(hook, ECANCELED, Detail::kHookSignal, 9) ==
-        "config.json /x: run the createContainer hook /usr/bin/hook: it was killed by signal 9");
+        "config.json /x: error running createContainer hook #2: /usr/bin/hook: it was killed by signal 9");
   CHECK(message(hook, ENOENT, Detail::kHookSpawn) ==
-        "config.json /x: run the createContainer hook /usr/bin/hook: ENOENT: it could not be executed");
+        "config.json /x: error running createContainer hook #2: /usr/bin/hook: ENOENT: it could not be executed");
 }
 
 TEST_CASE("diagnose: remedies where one is known", "[plan]") {
@@ -135,12 +136,12 @@ TEST_CASE("diagnose: the user's command, as engines expect it", "[plan]") {
   CHECK(message(path, EACCES, Detail::kNotExecutable) == "config.json /x: exec: \"/bin/sh\": permission denied");
   CHECK(message(path, ELOOP, Detail::kNotFound) == "config.json /x: exec: \"/bin/sh\": ELOOP");
   const Exec<Owned> exec{{"run", "me"}, {}};
-  CHECK(message(exec, ENOENT) == "config.json /x: exec: \"run\": no such file or directory (its interpreter)");
-  CHECK(message(exec, EACCES, Detail::kNotExecutable) == "config.json /x: exec: \"run\": permission denied");
-  CHECK(message(exec, EPERM) == "config.json /x: exec: \"run\": permission denied");
-  CHECK(message(exec, ENOEXEC) == "config.json /x: exec: \"run\": exec format error");
-  CHECK(message(exec, E2BIG) == "config.json /x: exec: \"run\": E2BIG");
-  CHECK(message(Exec<Owned>{}, ENOMEM, Detail::kPlan) == "config.json /x: exec: \"\": ENOMEM: the plan is damaged");
+  CHECK(message(exec, ENOENT) == "config.json /x: exec run: no such file or directory (its interpreter)");
+  CHECK(message(exec, EACCES, Detail::kNotExecutable) == "config.json /x: exec run: permission denied");
+  CHECK(message(exec, EPERM) == "config.json /x: exec run: permission denied");
+  CHECK(message(exec, ENOEXEC) == "config.json /x: exec run: exec format error");
+  CHECK(message(exec, E2BIG) == "config.json /x: exec run: E2BIG");
+  CHECK(message(Exec<Owned>{}, ENOMEM, Detail::kPlan) == "config.json /x: exec : ENOMEM: the plan is damaged");
 }
 
 TEST_CASE("diagnose: no other error sounds like one of the user's command", "[plan]") {

@@ -60,7 +60,7 @@ TEST_CASE("describe: bits have names", "[plan]") {
   CHECK(described_fields(SetRlimit<Owned>{{7}, {1024}, {~uint64_t{0}}}) ==
         Rows{{"resource", "RLIMIT_NOFILE"}, {"soft", "1024"}, {"hard", "unlimited"}});
   CHECK(described_fields(LimitBoundingSet<Owned>{{0b101}}) == Rows{{"keep", "CAP_CHOWN,CAP_DAC_READ_SEARCH"}});
-  CHECK(described_fields(RunHook<Owned>{HookKind::kPoststop, "/h", {}, {}, 3})[0].second == "poststop");
+  CHECK(described_fields(RunHook<Owned>{HookKind::kPoststop, 1, "/h", {}, {}, 3, false})[0].second == "poststop");
   CHECK(described_fields(LoadSeccomp<Owned>{{1, 2, 3}, 0}) == Rows{{"filter", "3 bytes"}});
 }
 

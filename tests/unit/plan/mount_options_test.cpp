@@ -46,7 +46,7 @@ constexpr Flag kFlags[] = {
     {"nodev", MOUNT_ATTR_NODEV, 0},
     {"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
     {"noexec", MOUNT_ATTR_NOEXEC, 0},
-    {"norelatime", MOUNT_ATTR_STRICTATIME, kAtime},
+    {"norelatime", MOUNT_ATTR_RELATIME, kAtime},
     {"nostrictatime", MOUNT_ATTR_RELATIME, kAtime},
     {"nosuid", MOUNT_ATTR_NOSUID, 0},
     {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
