@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The libraries Wherry links, as targets that are safe in a static link. docs/DEPENDENCIES.md says why each is here.
-#   wherry::json  wherry::log  wherry::cli11  wherry::seccomp  wherry::cap  wherry::nettle  wherry::zstd  wherry::gzip
+#   wherry::json  wherry::log  wherry::cli11  wherry::seccomp  wherry::cap  wherry::nettle  wherry::zstd  wherry::gzip  wherry::nanopb
 if(WHERRY_ONLY_INIT)
   return()
 endif()
@@ -36,6 +36,7 @@ function(wherry_system_library name header library)
 endfunction()
 wherry_system_library(seccomp seccomp.h seccomp)
 wherry_system_library(cap sys/capability.h cap)
+wherry_system_library(nanopb pb_decode.h protobuf-nanopb)
 wherry_system_library(nettle nettle/sha2.h nettle)
 wherry_system_library(zstd zstd.h zstd)
 

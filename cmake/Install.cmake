@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# bin/wherry, libexec/wherry/wherry-init (the fallback for hosts that forbid executing a memfd), man pages, completions;
-# the target `uninstall`; and the Debian package (cpack).
+# bin/wherry, bin/containerd-shim-wherry-v2, libexec/wherry/wherry-init (the fallback for hosts that forbid executing a
+# memfd), man pages, completions; the target `uninstall`; and the Debian package (cpack).
 include(GNUInstallDirs)
 
 # Release files are stripped as they are installed, without asking for `cmake --install --strip`.
@@ -14,6 +14,9 @@ if(TARGET wherry)
 endif()
 if(TARGET wherry-unpack)
   install(TARGETS wherry-unpack RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/wherry")
+endif()
+if(TARGET wherry_shim_program)
+  install(TARGETS wherry_shim_program RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
 if(TARGET wherry_init)
   # 0555: a container must find no writable bit on the program that set it up.

@@ -7,7 +7,7 @@ JOBS=${JOBS:-$(nproc)}
 
 # Debian packages, by what needs them.
 PACKAGES_BUILD=(cmake ninja-build g++ libc6-dev linux-libc-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-  libcli11-dev catch2 libseccomp-dev libcap-dev nettle-dev libzstd-dev)
+  libcli11-dev catch2 libseccomp-dev libcap-dev nettle-dev libzstd-dev libnanopb-dev)
 # gzip: ISA-L where Debian has it, else zlib.
 if [ "$(uname -m)" = x86_64 ]; then PACKAGES_BUILD+=(libisal-dev); else PACKAGES_BUILD+=(zlib1g-dev); fi
 PACKAGES_RUN=(busybox-static util-linux uidmap)

@@ -44,6 +44,11 @@ struct Settings {
 // (`runtime_dir`, "" when unset).
 [[nodiscard]] std::string default_root(const std::string& runtime_dir, const std::string& user_name);
 
+// Descriptors, not owned, that become a process's 0, 1 and 2; -1: the caller's own. Not for one with a terminal.
+struct Streams {
+  int in = -1, out = -1, err = -1;
+};
+
 // What create and run take from the command line.
 struct CreateOptions {
   std::string id;
@@ -59,12 +64,15 @@ struct CreateOptions {
   std::uint32_t listen_fds = 0;    // of $LISTEN_FDS; they are fds 3 .. 3+N-1 as well
   std::string notify_socket;       // $NOTIFY_SOCKET of the caller; "" for none
   bool trace = false;              // Process::trace is wanted
+  bool raw_console = true;         // not detached: the terminal's newlines are plain, without ONLCR
+  Streams streams;
 };
 
 // What exec takes from the command line. Unset optionals keep what the container's own process has.
 struct ExecOptions {
   std::string id;
   std::string process_file;  // JSON of a process object; then the following ones are ignored
+  std::string process_json;  // the same, itself
   std::vector<std::string> args;
   std::optional<std::string> cwd;
   std::vector<std::string> env;     // added
@@ -80,6 +88,8 @@ struct ExecOptions {
   std::string pid_file, console_socket, pidfd_socket;
   bool detach = false;
   std::uint32_t preserve_fds = 0;
+  bool raw_console = true;  // as CreateOptions has it
+  Streams streams;
 };
 
 // A process that was started: a child of the caller.
@@ -87,7 +97,7 @@ struct Process {
   pid_t pid = 0;
   os::Fd pidfd;       // poll, pidfd_send_signal
   os::Fd notify;      // what the container says by sd_notify(3), if CreateOptions::notify_socket was set; see below
-  os::Fd console;     // pty master, when the caller keeps the terminal; without ONLCR from its first byte on
+  os::Fd console;     // pty master, when the caller keeps the terminal; raw_console holds from its first byte on
   std::string trace;  // Chrome trace-event JSON, when it was asked for
   std::vector<std::string> warnings;  // what config.md wants said and not refused: capabilities that cannot be granted
 };
@@ -141,6 +151,9 @@ struct ContainerState {
 // Tells the statistics after each `interval` and each such kill at once. Returns when no process is left in it.
 void watch(const Settings& settings, const std::string& id, std::chrono::milliseconds interval,
            const std::function<void(const std::string& line)>& tell);
+
+// The container's cgroup, a directory: for its statistics and events. Empty when it has none.
+[[nodiscard]] os::Fd open_cgroup(const Settings& settings, const std::string& id);
 
 // What would be done for this bundle, without doing it.
 struct Explanation {

@@ -137,7 +137,7 @@ class Creation {
  public:
   Creation(const Settings& settings, const CreateOptions& options)
       : options_(options),
-        init_(options.preserve_fds + options.listen_fds),
+        init_(options.preserve_fds + options.listen_fds, options.streams),
         bundle_(read_runnable_bundle(options)),
         facts_(runnable_facts(settings, options, bundle_.spec)),
         plan_(compile_beside(init_, bundle_.spec, facts_, settings.root)),

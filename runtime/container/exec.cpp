@@ -85,7 +85,9 @@ void inherit(oci::Process& process, const oci::Process& container) {
 }
 
 oci::Process wanted_process(const ExecOptions& options, const oci::Spec& spec) {
-  oci::Process process = options.process_file.empty() ? from_options(options, spec) : from_file(options.process_file);
+  oci::Process process = !options.process_json.empty()  ? oci::read_process(options.process_json)
+                         : options.process_file.empty() ? from_options(options, spec)
+                                                        : from_file(options.process_file);
   if (auto faults = oci::validate_process(process); !faults.empty())
     throw oci::FaultsError("process.json", std::move(faults));
   inherit(process, *spec.process);
@@ -106,7 +108,7 @@ plan::Facts facts_for(const Container& found, const ExecOptions& options, const 
   facts.rootfs = found.record.rootfs;
   facts.no_new_keyring = found.record.no_new_keyring;
   if (spec.linux.intel_rdt) facts.resctrl_mount = container::find_resctrl();
-  facts.keeps_terminal = !options.detach && options.console_socket.empty();
+  facts.keeps_terminal = !options.detach && options.console_socket.empty() && options.raw_console;
   facts.preserve_fds = options.preserve_fds;
   if (found.record.cgroup_manager == "disabled") facts.cgroup_manager = plan::CgroupManager::kDisabled;
   return facts;
@@ -215,7 +217,7 @@ os::Fd duplicate_pidfd(const Container& found) {
 }  // namespace
 
 Process exec(const Settings& settings, const ExecOptions& options) {
-  InitProgram init(options.preserve_fds);  // starts while the state is read
+  InitProgram init(options.preserve_fds, options.streams);  // starts while the state is read
   const Container found = container::load(settings.root, options.id);
   check_status(found, options);
   const oci::Spec spec = container::read_saved_spec(found.directory);
@@ -236,7 +238,7 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   } catch (const Error& error) {
     os::Fd other = error.number() == EBUSY && options.cgroup.empty() ? open_cgroup_of_pid1(found) : os::Fd{};
     if (!other) throw;
-    return Execution(InitProgram(options.preserve_fds), options, found, process, plan)
+    return Execution(InitProgram(options.preserve_fds, options.streams), options, found, process, plan)
         .run(duplicate_pidfd(found), std::move(other));
   }
 }

@@ -172,7 +172,7 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
   facts.no_pivot = options.no_pivot;
   if (options.no_pivot) facts.kernel_mounts = kernel_mounts(facts.rootfs);
   facts.no_new_keyring = options.no_new_keyring;
-  facts.keeps_terminal = !options.detach && options.console_socket.empty();
+  facts.keeps_terminal = !options.detach && options.console_socket.empty() && options.raw_console;
   if (!options.notify_socket.empty())
     facts.notify_socket = absolute_path(settings.root) + "/" + options.id + "/" + kNotifyDirectory;
   facts.listen_fds = options.listen_fds;

@@ -50,8 +50,9 @@ os::Fd must(os::Result<os::Fd> made, const char* what) {
 
 }  // namespace
 
-InitProgram::InitProgram(unsigned preserve_fds, bool own_user_namespace)
+InitProgram::InitProgram(unsigned preserve_fds, const Streams& streams, bool own_user_namespace)
     : preserve_fds_(open_ones(preserve_fds)),
+      streams_(streams),
       own_user_namespace_(own_user_namespace),
       page_(must(os::make_memory("wherry-plan", os::kMfdNoexecSeal), "make the plan's memory")),
       page_number_(page_.get()) {
@@ -67,6 +68,7 @@ InitProgram::InitProgram(unsigned preserve_fds, bool own_user_namespace)
 
 InitProgram::InitProgram(InitProgram&& other) noexcept
     : preserve_fds_(other.preserve_fds_),
+      streams_(other.streams_),
       own_user_namespace_(other.own_user_namespace_),
       channel_(std::move(other.channel_)),
       their_channel_(std::move(other.their_channel_)),
@@ -90,6 +92,9 @@ os::Program InitProgram::program() const {
   program.kept = {their_channel_.get(), page_number_};
   program.first_closed = 3 + preserve_fds_;
   program.own_user_namespace = own_user_namespace_;
+  program.standard_input = streams_.in;
+  program.standard_output = streams_.out;
+  program.standard_error = streams_.err;
   return program;
 }
 

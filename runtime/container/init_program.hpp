@@ -7,6 +7,7 @@
 
 #include "os/spawn.hpp"
 #include "plan/step.hpp"
+#include "wherry/wherry.hpp"
 
 namespace wherry::container {
 
@@ -14,8 +15,8 @@ namespace wherry::container {
 class InitProgram {
  public:
   // Does not wait for the exec: the caller goes on to read the config meanwhile. Of the caller's descriptors it gets
-  // 0, 1, 2, those below 3 + preserve_fds, and its own two.
-  explicit InitProgram(unsigned preserve_fds, bool own_user_namespace = false);
+  // `streams` as 0, 1, 2, those below 3 + preserve_fds, and its own two.
+  explicit InitProgram(unsigned preserve_fds, const Streams& streams = {}, bool own_user_namespace = false);
   // One that has got no plan ends and is reaped.
   ~InitProgram();
   InitProgram(InitProgram&& other) noexcept;
@@ -32,6 +33,7 @@ class InitProgram {
   [[nodiscard]] os::Program program() const;
 
   unsigned preserve_fds_;
+  Streams streams_;
   bool own_user_namespace_;
   os::Fd channel_, their_channel_, page_;
   int page_number_ = -1;

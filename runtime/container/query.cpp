@@ -114,6 +114,10 @@ std::string list_json(const std::vector<ContainerState>& states) {
   return states.empty() ? "null" : out + "]";
 }
 
+os::Fd open_cgroup(const Settings& settings, const std::string& id) {
+  return std::move(container::load(settings.root, id).cgroup);
+}
+
 std::vector<pid_t> processes(const Settings& settings, const std::string& id) {
   const Container found = container::load(settings.root, id);
   if (found.cgroup) return cgroup::processes(found.cgroup.get());

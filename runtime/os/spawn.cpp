@@ -41,6 +41,11 @@ Status arrange_descriptors(const Program& program) noexcept {
     if (auto status = dup3(program.standard_input, 0, 0); !status) return status;
   if (program.standard_output >= 0 && program.standard_output != 1)
     if (auto status = dup3(program.standard_output, 1, 0); !status) return status;
+  if (program.standard_error >= 0 && program.standard_error != 2)
+    if (auto status = dup3(program.standard_error, 2, 0); !status) return status;
+  int number = 3;
+  for (const int fd : program.passed)
+    if (auto status = dup3(fd, number++, 0); !status) return status;
   for (const int fd : program.kept)
     if (auto cleared = fcntl(fd, kFSetFd, 0); !cleared) return Status(cleared.error());
   return Status();

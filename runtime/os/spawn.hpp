@@ -20,6 +20,8 @@ struct Program {
   std::vector<std::string> env;
   int standard_input = -1;    // becomes fd 0; -1: inherited
   int standard_output = -1;   // becomes fd 1; -1: inherited
+  int standard_error = -1;    // becomes fd 2; -1: inherited
+  std::vector<int> passed;    // become fds 3, 4 and so on; each is above the last of these, and not with `kept`
   std::vector<int> kept;      // lose FD_CLOEXEC in the child
   unsigned first_closed = 3;  // descriptors from here on are closed at the exec, but for `kept`
   bool own_group = false;     // setpgid(0, 0)

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/bundle.hpp"
+
+#include <cerrno>
+
+#include "oci/reader.hpp"
+#include "os/digest.hpp"
+#include "os/files.hpp"
+#include "wherry/error.hpp"
+
+namespace wherry::shim {
+namespace {
+
+constexpr std::size_t kLargestConfig = 16U << 20U;
+constexpr std::size_t kLongestPath = 4096;
+// The first that is there counts.
+constexpr const char* kGroups[] = {"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"};
+
+}  // namespace
+
+std::string state_root(const std::string& root, const std::string& container_namespace) {
+  return (root.empty() ? "/run/containerd/wherry" : root) + "/" + container_namespace;
+}
+
+void save_root(const std::string& bundle, const std::string& root) {
+  auto dir = os::openat(os::kAtFdcwd, bundle.c_str(), os::kPath | os::kDirectory);
+  const auto written = dir ? os::replace_file(dir->get(), kRootFile, root, 0600) : os::Status(dir.error());
+  if (!written) throw Error("write " + bundle + "/" + kRootFile).because(written.error());
+}
+
+std::string saved_root(const std::string& bundle, const std::string& container_namespace) {
+  auto text = os::read_file(os::kAtFdcwd, (bundle + "/" + kRootFile).c_str(), kLongestPath);
+  return text && !text->empty() ? *text : state_root("", container_namespace);
+}
+
+std::string group_of(const std::string& bundle, const std::string& id) {
+  auto text = os::read_file(os::kAtFdcwd, (bundle + "/config.json").c_str(), kLargestConfig);
+  if (!text) throw Error("read " + bundle + "/config.json").because(text.error());
+  // Most have none of them, and a whole config.json is long to read.
+  for (const char* name : kGroups) {
+    if (text->find(name) == std::string::npos) continue;
+    const oci::Spec spec = oci::read_spec(*text);
+    for (const auto& [key, value] : spec.annotations)
+      if (key == name && !value.empty()) return value;
+  }
+  return id;
+}
+
+std::string socket_path(const std::string& directory, const std::string& address,
+                        const std::string& container_namespace, const std::string& group) {
+  return directory + "/" + os::hex(os::digest(address + "/" + container_namespace + "/" + group));
+}
+
+}  // namespace wherry::shim

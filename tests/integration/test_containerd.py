@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shim under a real containerd."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+from itest import Pty, needs, wherry_only
+from itest.containerd import IMAGE, Containerd
+from itest.terminal import read_until
+
+SHIM = "the shim is its own"
+INSTALLED = needs(lambda: shutil.which("containerd") and shutil.which("ctr"), "containerd and ctr are not installed")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_run(t):
+    containerd = Containerd(t)
+    done = containerd.run("c", "sh", "-c", "echo out; echo err >&2; exit 7")
+    t.equal((done.stdout, done.returncode), (b"out\n", 7), "output and exit status")
+    t.contains(done.stderr.decode(), "err\n")
+    t.until(lambda: not containerd.shims(), "the end of the shim")
+    t.contains(containerd.run("d", "no-such-program").stderr.decode(), "OCI runtime create failed", "not found in $PATH")
+    t.equal(containerd.run("e", "cat").returncode, 0, "exit status")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_commands_for_a_running_container(t):
+    containerd = Containerd(t)
+    containerd.detached("c", "sleep", "1000")
+    t.equal(containerd.tasks(), {"c": "RUNNING"}, "tasks")
+    done = containerd.call("tasks", "exec", "--exec-id", "e", "c", "sh", "-c", "echo in; exit 3")
+    t.equal((done.stdout, done.returncode), (b"in\n", 3), "output and exit status of exec")
+    t.equal(containerd.call("tasks", "exec", "--exec-id", "i", "c", "cat", input=b"words").returncode, 0, "exec of cat")
+    t.contains(containerd.ctr("tasks", "ps", "c"), "PID")
+    t.contains(containerd.ctr("tasks", "metrics", "c"), "cpu.usage_usec")
+    containerd.ctr("tasks", "pause", "c")
+    t.equal(containerd.tasks(), {"c": "PAUSED"}, "tasks")
+    containerd.ctr("tasks", "resume", "c")
+    containerd.ctr("tasks", "kill", "-s", "KILL", "c")
+    t.until(lambda: containerd.tasks() == {"c": "STOPPED"}, "the end of the task")
+    containerd.ctr("tasks", "rm", "c")
+    t.until(lambda: not containerd.shims(), "the end of the shim")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_terminal(t):
+    containerd = Containerd(t)
+    terminal = t.keep(Pty())
+    process = subprocess.Popen(["ctr", "--address", containerd.socket, "run", "--rm", "-t", *containerd.flags(), IMAGE,
+                                "c", "sh", "-c", "tty; read x; echo got $x"], **terminal.stdio())
+    terminal.started()
+    read_until(terminal.master, "/dev/pts/0")
+    os.write(terminal.master, b"line\n")
+    read_until(terminal.master, "got line")
+    t.equal(process.wait(30), 0, "exit status")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_containerd_that_dies_and_comes_back(t):
+    containerd = Containerd(t)
+    names = [f"c{i}" for i in range(5)]
+    for name in names:
+        containerd.detached(name, "sh", "-c", "while test ! -e /stop; do sleep 0.05; done; exit 4",
+                            flags=["--mount", f"type=bind,src={t.directory('shared')},dst=/mnt,options=rbind:rw"])
+    containerd.detached("gone", "sh", "-c", "while test ! -e /mnt/stop; do sleep 0.05; done; exit 4",
+                        flags=["--mount", f"type=bind,src={t.path('shared')},dst=/mnt,options=rbind:rw"])
+    containerd.kill()
+    t.file("shared/stop")  # one ends while nobody listens
+    containerd.start()
+    expected = dict({name: "RUNNING" for name in names}, gone="STOPPED")
+    t.until(lambda: containerd.tasks() == expected, "all tasks as they are")
+    containerd.ctr("tasks", "exec", "--exec-id", "e", "c0", "true")
+    for name in names:
+        containerd.ctr("tasks", "kill", "-s", "KILL", name)
+    t.until(lambda: set(containerd.tasks().values()) == {"STOPPED"}, "the end of all tasks")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_shim_that_is_killed(t):
+    containerd = Containerd(t)
+    containerd.detached("c", "sleep", "1000")
+    events = subprocess.Popen(["ctr", "--address", containerd.socket, "events"], stdout=subprocess.PIPE)
+    shim, = containerd.shims()
+    os.kill(shim, signal.SIGKILL)
+    text = b""
+    while b"/tasks/delete" not in text:
+        text += os.read(events.stdout.fileno(), 4096)
+    events.kill()
+    events.wait()
+    t.contains(text.decode(), '"exit_status":137')
+    t.equal(containerd.tasks(), {}, "tasks")

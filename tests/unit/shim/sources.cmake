@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+unit_sources(arguments_test.cpp bundle_test.cpp frame_test.cpp metrics_test.cpp proto_test.cpp)
