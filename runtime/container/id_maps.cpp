@@ -101,7 +101,7 @@ void write_id_maps(const plan::MapIds& maps, pid_t pid) {
 
 os::Fd make_id_mapping(const plan::CreateIdMapping& mapping) {
   const Error failure("make a user namespace for id-mapped mounts");
-  InitProgram holder(0, true);  // waits for a plan that it never gets
+  InitProgram holder(0, {}, true);  // waits for a plan that it never gets
   const os::Child child = holder.finish();
   const auto end = [&] {
     (void)os::pidfd_send_signal(child.pidfd.get(), SIGKILL);  // it has nothing to do

@@ -16,17 +16,21 @@ constexpr std::size_t kLongestPath = 4096;
 // The first that is there counts.
 constexpr const char* kGroups[] = {"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"};
 
+void save(const std::string& bundle, const char* name, const std::string& text) {
+  auto dir = os::openat(os::kAtFdcwd, bundle.c_str(), os::kPath | os::kDirectory);
+  const auto written = dir ? os::replace_file(dir->get(), name, text, 0600) : os::Status(dir.error());
+  if (!written) throw Error("write " + bundle + "/" + name).because(written.error());
+}
+
 }  // namespace
 
 std::string state_root(const std::string& root, const std::string& container_namespace) {
   return (root.empty() ? "/run/containerd/wherry" : root) + "/" + container_namespace;
 }
 
-void save_root(const std::string& bundle, const std::string& root) {
-  auto dir = os::openat(os::kAtFdcwd, bundle.c_str(), os::kPath | os::kDirectory);
-  const auto written = dir ? os::replace_file(dir->get(), kRootFile, root, 0600) : os::Status(dir.error());
-  if (!written) throw Error("write " + bundle + "/" + kRootFile).because(written.error());
-}
+void save_root(const std::string& bundle, const std::string& root) { save(bundle, kRootFile, root); }
+
+void save_address(const std::string& bundle, const std::string& address) { save(bundle, kAddressFile, address); }
 
 std::string saved_root(const std::string& bundle, const std::string& container_namespace) {
   auto text = os::read_file(os::kAtFdcwd, (bundle + "/" + kRootFile).c_str(), kLongestPath);

@@ -7,11 +7,13 @@
 namespace wherry::shim {
 
 inline constexpr const char* kPidFile = "init.pid";
+inline constexpr const char* kAddressFile = "address";   // containerd 1.x finds the shim by it when it comes back
 inline constexpr const char* kRootFile = "wherry-root";  // Settings::root, for the `delete` that follows a lost shim
 
 // `root` of the options, or /run/containerd/wherry; the namespace below it.
 [[nodiscard]] std::string state_root(const std::string& root, const std::string& container_namespace);
 void save_root(const std::string& bundle, const std::string& root);
+void save_address(const std::string& bundle, const std::string& address);
 // What save_root() has written, else state_root().
 [[nodiscard]] std::string saved_root(const std::string& bundle, const std::string& container_namespace);
 

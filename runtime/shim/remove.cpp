@@ -28,7 +28,7 @@ std::uint32_t saved_pid(const std::string& bundle) {
 // Only where nobody listens any more: in a pod the shim serves the others.
 void remove_stale_socket(const std::string& bundle) {
   constexpr std::string_view kScheme = "unix://";
-  auto address = os::read_file(os::kAtFdcwd, (bundle + "/address").c_str(), 4096);
+  auto address = os::read_file(os::kAtFdcwd, (bundle + "/" + kAddressFile).c_str(), 4096);
   if (!address || address->compare(0, kScheme.size(), kScheme) != 0) return;
   const std::string path = address->substr(kScheme.size());
   const auto connected = os::connect_to(path, os::kSockStream);

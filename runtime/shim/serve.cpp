@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -67,6 +68,7 @@ os::Fd take_signals() {
 void serve(const Arguments& arguments, const Surroundings& surroundings) {
   (void)::mallopt(M_ARENA_MAX, 1);
   (void)::mallopt(M_TRIM_THRESHOLD, 65536);
+  (void)::prctl(PR_SET_NAME, "containerd-shim");  // it was started as /proc/self/exe
   (void)::fcntl(kListener, F_SETFD, FD_CLOEXEC);
   const std::string path = path_of(kListener);
   open_log();

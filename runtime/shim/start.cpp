@@ -145,6 +145,7 @@ std::string start(const Arguments& arguments, const Surroundings& surroundings) 
   make_directories(request.socket_directory);
   const std::string path = socket_path(request.socket_directory, arguments.address, arguments.container_namespace,
                                        group_of(".", arguments.id));
+  save_address(".", "unix://" + path);
   const os::Fd listener = listen_or_join(path);
   if (!listener) return answer(request, path);
   if (surroundings.core_scheduling)  // as containerd's own shim: a scheduling cookie of its own

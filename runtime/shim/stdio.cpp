@@ -160,12 +160,14 @@ void Stdio::start_logger(const std::string& uri, const std::string& id, const st
   program.path = program.args[0];
   program.env = {"CONTAINER_ID=" + id, "CONTAINER_NAMESPACE=" + container_namespace};
   program.standard_input = process_ends_[0].get();
-  const os::Fd passed[] = {copy_above(out), copy_above(err), copy_above(ready_to)};
-  for (const os::Fd& fd : passed) program.passed.push_back(fd.get());
-  auto child = os::spawn(program);
-  if (!child) throw Error("start the logger " + program.path).because(child.error());
-  logger_.process = std::move(*child);
-  ready_to.reset();
+  {
+    const os::Fd passed[] = {copy_above(out), copy_above(err), copy_above(ready_to)};
+    for (const os::Fd& fd : passed) program.passed.push_back(fd.get());
+    auto child = os::spawn(program);
+    if (!child) throw Error("start the logger " + program.path).because(child.error());
+    logger_.process = std::move(*child);
+  }
+  ready_to.reset();  // the logger has the only one now: its end is seen
   os::pollfd poll{ready.get(), os::kPollIn, 0};
   const bool in_time = os::poll(&poll, 1, kLoggerLimit).value() == 1;
   char byte = 0;

@@ -23,7 +23,17 @@ def test_run(t):
     t.contains(done.stderr.decode(), "err\n")
     t.until(lambda: not containerd.shims(), "the end of the shim")
     t.contains(containerd.run("d", "no-such-program").stderr.decode(), "OCI runtime create failed", "not found in $PATH")
-    t.equal(containerd.run("e", "cat").returncode, 0, "exit status")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_end_of_standard_input(t):
+    """Once the container runs: ctr itself forgets an input that has ended before it has made the task, with every shim."""
+    containerd = Containerd(t)
+    with containerd.begin("c", "sh", "-c", "echo ready; cat; exit 5") as process:
+        t.equal(process.stdout.readline(), b"ready\n", "first line")
+        out, _ = process.communicate(b"words\n", 30)
+    t.equal((out, process.returncode), (b"words\n", 5), "output and exit status")
 
 
 @INSTALLED
@@ -86,13 +96,9 @@ def test_containerd_that_dies_and_comes_back(t):
 def test_shim_that_is_killed(t):
     containerd = Containerd(t)
     containerd.detached("c", "sleep", "1000")
-    events = subprocess.Popen(["ctr", "--address", containerd.socket, "events"], stdout=subprocess.PIPE)
-    shim, = containerd.shims()
-    os.kill(shim, signal.SIGKILL)
-    text = b""
-    while b"/tasks/delete" not in text:
-        text += os.read(events.stdout.fileno(), 4096)
-    events.kill()
-    events.wait()
-    t.contains(text.decode(), '"exit_status":137')
+    with containerd.events() as events:
+        shim, = containerd.shims()
+        os.kill(shim, signal.SIGKILL)
+        t.until(lambda: "/tasks/delete" in events.text(), "the task's end in containerd's eyes")
+        t.contains(events.text(), '"exit_status":137')
     t.equal(containerd.tasks(), {}, "tasks")

@@ -415,7 +415,8 @@ def test_root_file_system_by_mounts(t):
     t.lacks(read("/proc/self/mountinfo"), bundle.path)
     bound = t.bundle("sh", "-c", "touch /x")
     bound.config["root"] = {"path": "rootfs", "readonly": False}
-    name = shim.running(bound, rootfs=[{1: "bind", 2: t.box.rootfs, 4: ["rbind", "ro"]}])
+    bound.write()
+    name = shim.running(bound, rootfs=[{1: "bind", 2: t.box.rootfs, 4: ["rbind", "ro"]}], start=False)
     t.equal(shim.wait(name), 1, "exit status of a write to a read-only root")
     shim.delete(name)
     broken = t.bundle("true")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tarfile
 
+from .case import read
 from .runtime import TIMEOUT, Failure
 from .shim import shim_program
 
@@ -86,6 +87,10 @@ address = "{self.socket}"
     def run(self, name, *command, flags=()):
         return self.call("run", "--rm", *self.flags(), *flags, IMAGE, name, *command)
 
+    def begin(self, name, *command, flags=()):
+        words = ["ctr", "--address", self.socket, "run", "--rm", *self.flags(), *flags, IMAGE, name, *command]
+        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
     def detached(self, name, *command, flags=()):
         return self.ctr("run", "-d", *self.flags(), *flags, IMAGE, name, *command)
 
@@ -98,19 +103,51 @@ address = "{self.socket}"
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                if os.readlink(f"/proc/{pid}/exe") == self.shim:
+                if os.readlink(f"/proc/{pid}/exe") == self.shim and self.socket in read(f"/proc/{pid}/cmdline"):
                     found.append(int(pid))
             except OSError:
                 continue
         return found
 
+    def events(self):
+        return EventLog(self)
+
     def close(self):
         if self.process.poll() is not None:
             self.start()
-        for name in self.tasks():
-            self.call("tasks", "rm", "-f", name)
-        for name in self.ctr("containers", "ls", "-q").split():
-            self.call("containers", "rm", name)
-        self.t.until(lambda: not self.shims(), "the end of all shims")
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(TIMEOUT)
+        try:
+            for name in self.tasks():
+                self.call("tasks", "rm", "-f", name)
+            for name in self.ctr("containers", "ls", "-q").split():
+                self.call("containers", "rm", name)
+            self.t.until(lambda: not self.shims(), "the end of all shims")
+        finally:
+            for pid in self.shims():
+                os.kill(pid, signal.SIGKILL)
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(TIMEOUT)
+
+
+class EventLog:
+    """What containerd tells from now on."""
+
+    def __init__(self, containerd):
+        self.path = containerd.t.path("events")
+        with open(self.path, "wb") as file:
+            self.process = subprocess.Popen(["ctr", "--address", containerd.socket, "events"], stdout=file)
+
+        def is_heard():
+            containerd.ctr("namespaces", "label", "default", "heard=yes")
+            return "/namespaces/update" in self.text()
+
+        containerd.t.until(is_heard, "the first event")
+
+    def text(self):
+        return read(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()

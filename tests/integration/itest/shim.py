@@ -201,7 +201,7 @@ class ShimCase:
                 self.events.close()
 
     def end(self):
-        if self.address is None or not os.path.exists(f"/proc/{self.pid}"):
+        if self.address is None or not alive(self.pid):
             return
         self.shim = self.connect()
         for name in self.ids:
