@@ -12,8 +12,8 @@
 #include "container/resctrl.hpp"
 #include "container/store.hpp"
 #include "os/core/calls.hpp"
-#include "plan/compile_limits.hpp"
 #include "os/files.hpp"
+#include "plan/compile_limits.hpp"
 
 namespace wherry::container {
 namespace {

@@ -69,6 +69,7 @@ class Agent:
                 return
 
     def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)  # ends accept(), which would go on with whatever has the number next
         self.socket.close()
 
 
