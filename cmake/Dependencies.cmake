@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The libraries Wherry links, as targets that are safe in a static link. docs/DEPENDENCIES.md says why each is here.
-#   wherry::json  wherry::log  wherry::cli11  wherry::seccomp  wherry::cap  wherry::nettle  wherry::zstd  wherry::gzip  wherry::nanopb
+#   wherry::json  wherry::log  wherry::cli11  wherry::seccomp  wherry::cap  wherry::nettle  wherry::zstd  wherry::gzip
+#   wherry::nanopb  wherry::systemd
 if(WHERRY_ONLY_INIT)
   return()
 endif()
@@ -51,4 +52,7 @@ else()
   find_package(ZLIB REQUIRED)
   set(WHERRY_GZIP_SOURCE gzip_zlib.cpp)
   target_link_libraries(wherry::gzip INTERFACE ZLIB::ZLIB)
+endif()
+if(WHERRY_SYSTEMD)
+  wherry_system_library(systemd systemd/sd-bus.h systemd)
 endif()

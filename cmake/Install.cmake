@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# bin/wherry, bin/containerd-shim-wherry-v2, libexec/wherry/wherry-init (the fallback for hosts that forbid executing a
-# memfd), man pages, completions; the target `uninstall`; and the Debian package (cpack).
+# bin/wherry, bin/containerd-shim-wherry-v2; libexec/wherry: wherry-init (the fallback for hosts that forbid executing a
+# memfd) and wherry-systemd (for the systemd cgroup manager); man pages, completions; the target `uninstall`; and the
+# Debian package (cpack).
 include(GNUInstallDirs)
 
 # Release files are stripped as they are installed, without asking for `cmake --install --strip`.
@@ -22,6 +23,9 @@ if(TARGET wherry_init)
   # 0555: a container must find no writable bit on the program that set it up.
   install(TARGETS wherry_init RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/wherry"
     PERMISSIONS OWNER_READ OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+endif()
+if(TARGET wherry_systemd)
+  install(TARGETS wherry_systemd RUNTIME DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/wherry")
 endif()
 if(TARGET wherry-manual)
   install(DIRECTORY "${WHERRY_MANUAL_DIR}/" DESTINATION "${CMAKE_INSTALL_MANDIR}/man8" FILES_MATCHING PATTERN "*.8")

@@ -3,6 +3,7 @@
 
 option(WHERRY_WERROR "Treat compiler warnings as errors" OFF)
 option(WHERRY_STATIC "Link the runtime as one static-pie executable (release builds)" ON)
+option(WHERRY_SYSTEMD "Build wherry-systemd, which the systemd cgroup manager needs (libsystemd)" ON)
 option(WHERRY_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(WHERRY_FUZZ "Build the fuzz targets (needs clang)" OFF)
 option(WHERRY_ONLY_INIT "Build wherry-init only (cross compiling for another architecture)" OFF)

@@ -7,7 +7,7 @@ JOBS=${JOBS:-$(nproc)}
 
 # Debian packages, by what needs them.
 PACKAGES_BUILD=(cmake ninja-build g++ libc6-dev linux-libc-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-  libcli11-dev catch2 libseccomp-dev libcap-dev nettle-dev libzstd-dev libnanopb-dev)
+  libcli11-dev catch2 libseccomp-dev libcap-dev nettle-dev libzstd-dev libnanopb-dev libsystemd-dev)
 # gzip: ISA-L where Debian has it, else zlib.
 if [ "$(uname -m)" = x86_64 ]; then PACKAGES_BUILD+=(libisal-dev); else PACKAGES_BUILD+=(zlib1g-dev); fi
 PACKAGES_RUN=(busybox-static util-linux uidmap)
@@ -18,7 +18,7 @@ PACKAGES_CROSS=(g++-aarch64-linux-gnu qemu-user-static)
 PACKAGES_SCRIPTS=(python3)
 PACKAGES_PACKAGE=(zsh fish groff-base)  # to check the syntax of completions and man pages
 PACKAGES_IMAGES=(umoci buildah skopeo podman docker-registry zstd)
-PACKAGES_VM=(qemu-system-x86 busybox-static)
+PACKAGES_VM=(qemu-system-x86 busybox-static debootstrap e2fsprogs)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }

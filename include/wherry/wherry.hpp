@@ -35,9 +35,10 @@ struct Resources;  // oci/spec.hpp
 namespace wherry {
 
 struct Settings {
-  std::string root;  // state directory; see default_root()
-  // "cgroupfs" or "disabled"; "systemd" is refused by create and run, and means nothing to the others: the state knows.
-  std::string cgroup_manager = "cgroupfs";
+  std::string root;                         // state directory; see default_root()
+  std::string cgroup_manager = "cgroupfs";  // "systemd" or "disabled"; for create and run: the others read the state
+  std::string runtime_dir;                  // $XDG_RUNTIME_DIR: where the user's own systemd is, for "systemd"
+  std::string session_bus;                  // $DBUS_SESSION_BUS_ADDRESS, for "systemd"
 };
 
 // /run/wherry; for an ordinary user, or root of a user namespace unless USER says root, $XDG_RUNTIME_DIR/wherry

@@ -36,6 +36,8 @@ class CgroupfsManager final : public Manager {
   }
   bool try_remove() override { return cgroup::try_remove(location_.mount, location_.path, location_.existing); }
 
+  [[nodiscard]] const Location& location() const override { return location_; }
+
  private:
   Location location_;
 };

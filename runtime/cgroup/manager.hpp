@@ -12,6 +12,7 @@
 #include "cgroup/cgroupfs.hpp"
 #include "os/core/fd.hpp"
 #include "plan/limits.hpp"
+#include "plan/unit.hpp"
 
 namespace wherry::cgroup {
 
@@ -38,7 +39,10 @@ class Manager {
   // Puts the limits in force before the program runs. Absent ones are left as they are.
   virtual void set_limits(int dir_fd, const plan::Limits& limits) = 0;
 
-  // The same for a container that was made before: all of them, or (when it throws) none.
+  // `first` has cloned pid 1 and leaves; the program does not run yet.
+  virtual void first_leaves(int /*dir_fd*/) {}
+
+  // As set_limits() for a container that was made before: all of them, or (when it throws) none.
   virtual void update_limits(int dir_fd, const plan::Limits& limits) = 0;
 
   // Puts the device rules in force, or others in their place, whose program the caller has loaded (devices.hpp; empty:
@@ -49,9 +53,25 @@ class Manager {
   // not kill. try_remove() does not wait: false when something is left in the cgroup.
   virtual void remove(Timeout timeout = kDefaultTimeout) = 0;
   [[nodiscard]] virtual bool try_remove() = 0;
+
+  // After create(): where the cgroup is. With systemd only then known for sure.
+  [[nodiscard]] virtual const Location& location() const = 0;
 };
 
 // By the files of cgroup2 alone.
 [[nodiscard]] std::unique_ptr<Manager> cgroupfs_manager(Location location);
+
+// A scope of systemd's (unit_name.hpp). Of `location`, create() fills in what it finds.
+struct Scope {
+  Location location;
+  std::string slice, unit;
+  std::string bus;  // address of the user's bus; empty: the system's manager
+  std::vector<plan::UnitProperty> properties;
+};
+
+class Systemd;  // systemd.hpp
+
+// `systemd` may have been started ahead; empty: started when it is needed.
+[[nodiscard]] std::unique_ptr<Manager> systemd_manager(Scope scope, std::unique_ptr<Systemd> systemd);
 
 }  // namespace wherry::cgroup

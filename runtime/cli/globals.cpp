@@ -24,7 +24,7 @@ void declare(Arguments& arguments, Globals& globals, Raw& raw) {
   arguments.text("--log-level", raw.log_level, "debug, info, warning or error");
   arguments.flag("--debug", raw.debug, "Same as --log-level debug");
   arguments.text("--cgroup-manager", globals.cgroup_manager, "cgroupfs or disabled");
-  arguments.flag("--systemd-cgroup", globals.systemd_cgroup, "Let systemd manage cgroups (not supported yet)");
+  arguments.flag("--systemd-cgroup", globals.systemd_cgroup, "Let systemd manage cgroups");
   arguments.text("--rootless", raw.rootless, "true, false or auto; accepted, since nothing depends on it");
   arguments.flag("-v,--version", globals.version, "Print versions");
 }
@@ -104,9 +104,11 @@ Settings make_settings(const Globals& globals) {
   const std::string manager = globals.systemd_cgroup ? "systemd" : globals.cgroup_manager;
   if (manager != "cgroupfs" && manager != "disabled" && manager != "systemd")
     throw Error("--cgroup-manager " + manager).detail("is none of cgroupfs, systemd, disabled");
-  return {.root = globals.root.empty() ? default_root(variable("XDG_RUNTIME_DIR"), variable("USER"))
-                                       : absolute(globals.root),
-          .cgroup_manager = manager};
+  const std::string runtime_dir = variable("XDG_RUNTIME_DIR");
+  return {.root = globals.root.empty() ? default_root(runtime_dir, variable("USER")) : absolute(globals.root),
+          .cgroup_manager = manager,
+          .runtime_dir = runtime_dir,
+          .session_bus = variable("DBUS_SESSION_BUS_ADDRESS")};
 }
 
 }  // namespace wherry::cli

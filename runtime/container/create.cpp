@@ -12,6 +12,7 @@
 #include "container/identity.hpp"
 #include "container/notify.hpp"
 #include "container/saved.hpp"
+#include "container/systemd_bus.hpp"
 #include "container/undo.hpp"
 #include "oci/reader.hpp"
 #include "oci/validate.hpp"
@@ -63,6 +64,24 @@ void describe_resctrl(oci::Record& record, const oci::Spec& spec, const plan::Fa
   if (!record.resctrl_monitor.empty() && exists(record.resctrl_monitor)) record.resctrl_monitor.clear();
 }
 
+const char* name_of(plan::CgroupManager manager) {
+  switch (manager) {  // intentionally no default
+    case plan::CgroupManager::kCgroupfs:
+      return "cgroupfs";
+    case plan::CgroupManager::kSystemd:
+      return "systemd";
+    case plan::CgroupManager::kDisabled:
+      return "disabled";
+  }
+  return "";
+}
+
+// The bus client starts while the config is read.
+std::unique_ptr<cgroup::Systemd> start_systemd(const Settings& settings) {
+  if (settings.cgroup_manager != "systemd") return nullptr;
+  return std::make_unique<cgroup::Systemd>(systemd_bus(settings));
+}
+
 oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const plan::Facts& facts) {
   oci::Record record;
   record.id = options.id;
@@ -70,9 +89,10 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
   record.rootfs = facts.rootfs;
   record.oci_version = spec.oci_version;
   record.owner = std::to_string(::geteuid());
-  record.cgroup_manager = facts.cgroup_manager == plan::CgroupManager::kDisabled ? "disabled" : "cgroupfs";
+  record.cgroup_manager = name_of(facts.cgroup_manager);
   record.cgroup_root = facts.cgroup_mount;
-  record.cgroup_path = facts.cgroup_path;
+  // A scope is named when systemd has made it (Creation::take_scope).
+  if (facts.cgroup_manager != plan::CgroupManager::kSystemd) record.cgroup_path = facts.cgroup_path;
   describe_resctrl(record, spec, facts);
   record.no_new_keyring = options.no_new_keyring;
   record.creating = true;
@@ -138,6 +158,7 @@ class Creation {
   Creation(const Settings& settings, const CreateOptions& options)
       : options_(options),
         init_(options.preserve_fds + options.listen_fds, options.streams),
+        systemd_(start_systemd(settings)),
         bundle_(read_runnable_bundle(options)),
         facts_(runnable_facts(settings, options, bundle_.spec)),
         plan_(compile_beside(init_, bundle_.spec, facts_, settings.root)),
@@ -188,6 +209,8 @@ class Creation {
     const std::vector<unsigned char> encoded = plan::encode(plan_);
     launch_.load(std::move(init_), encoded, options_.trace);
     launch_.on_pid1(std::move(when_pid1_is_known));
+    launch_.use(std::move(systemd_));
+    launch_.on_scope([this](const cgroup::Location& location) { take_scope(location); });
     const auto describe_it = [&] {
       need_pidfds();
       // Before the record names the cgroup: what undoes a container kills all that is in it.
@@ -209,6 +232,14 @@ class Creation {
   // For run alone: start binds a socket of its own.
   void open_notify_socket() {
     if (!options_.notify_socket.empty()) notify_ = bind_notify_socket(*directory_);
+  }
+
+  void take_scope(const cgroup::Location& location) {
+    record_.unit = facts_.unit;
+    record_.bus = facts_.bus;
+    record_.cgroup_path = location.path;
+    record_.cgroup_existing = location.existing;
+    directory_->write_record(record_);
   }
 
   void record_pid() {
@@ -278,6 +309,7 @@ class Creation {
 
   const CreateOptions& options_;
   InitProgram init_;  // first: it starts while the config is read
+  std::unique_ptr<cgroup::Systemd> systemd_;
   Bundle bundle_;
   plan::Facts facts_;
   plan::Plan plan_;

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "cgroup/location.hpp"
+#include "cgroup/systemd.hpp"
 #include "container/create.hpp"
 #include "container/facts.hpp"
 #include "container/filter_cache.hpp"
@@ -161,6 +162,7 @@ class Execution {
             const plan::Plan& plan)
       : init_(std::move(init)),
         options_(options),
+        record_(found.record),
         process_(process),
         launch_(plan, "process.json", state_of(found)),
         encoded_(plan::encode(plan)) {}
@@ -170,6 +172,7 @@ class Execution {
     if (cgroup) launch_.bind(plan::slot::kCgroup, std::move(cgroup));
     try {
       launch_.load(std::move(init_), encoded_, false);
+      enter_scope();
       (void)launch_.play();
       return finish();
     } catch (...) {
@@ -179,6 +182,16 @@ class Execution {
   }
 
  private:
+  // cgroup-v2.rst "Delegation Containment": a user may not take a process from a login session to the user's manager;
+  // systemd does that. If it does not, the clone says what is wrong, or succeeds from where init is.
+  void enter_scope() {
+    if (record_.bus.empty()) return;
+    try {
+      cgroup::Systemd(record_.bus).attach(record_.unit, launch_.init_pid());
+    } catch (const Error&) {
+    }
+  }
+
   Process finish() {
     Process result;
     if (process_.terminal) result.console = launch_.take_console();
@@ -195,6 +208,7 @@ class Execution {
 
   InitProgram init_;
   const ExecOptions& options_;
+  const oci::Record& record_;
   const oci::Process& process_;
   container::Launch launch_;
   std::vector<unsigned char> encoded_;

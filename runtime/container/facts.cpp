@@ -9,8 +9,10 @@
 
 #include "cgroup/cgroupfs.hpp"
 #include "cgroup/location.hpp"
+#include "cgroup/unit_name.hpp"
 #include "container/resctrl.hpp"
 #include "container/store.hpp"
+#include "container/systemd_bus.hpp"
 #include "os/core/calls.hpp"
 #include "os/files.hpp"
 #include "plan/compile_limits.hpp"
@@ -125,6 +127,17 @@ void find_cgroup(plan::Facts& facts, const oci::Spec& spec, const std::string& i
   facts.cgroup_path.clear();
 }
 
+void find_scope(const Settings& settings, const CreateOptions& options, const oci::Spec& spec, plan::Facts& facts) {
+  facts.cgroup_manager = plan::CgroupManager::kSystemd;
+  facts.cgroup_mount = cgroup::find_mount();
+  facts.bus = systemd_bus(settings);
+  const cgroup::UnitName name =
+      cgroup::unit_name(spec.linux.cgroups_path, options.id, facts.bus.empty() ? "system.slice" : "user.slice");
+  facts.slice = name.slice;
+  facts.unit = name.unit;
+  facts.cgroup_path = systemd_root(facts.bus) + name.path;
+}
+
 }  // namespace
 
 // Its inode number is fixed in the kernel (PROC_USER_INIT_INO).
@@ -160,11 +173,11 @@ plan::Facts collect_facts(const Settings& settings, const CreateOptions& options
   facts.id = options.id;
   facts.bundle = absolute_path(options.bundle);
   facts.rootfs = find_rootfs(facts.bundle, spec.root.path);
-  if (settings.cgroup_manager == "systemd")
-    throw Error("the systemd cgroup manager is not supported by this version").remedy("use --cgroup-manager cgroupfs");
   if (settings.cgroup_manager == "disabled") {
     facts.cgroup_manager = plan::CgroupManager::kDisabled;
     facts.cgroup_mount = "/sys/fs/cgroup";
+  } else if (settings.cgroup_manager == "systemd") {
+    find_scope(settings, options, spec, facts);
   } else {
     find_cgroup(facts, spec, options.id);
   }

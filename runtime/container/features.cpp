@@ -8,6 +8,7 @@
 #include "oci/state.hpp"
 #include "os/core/calls.hpp"
 #include "plan/capabilities.hpp"
+#include "plan/compile_unit.hpp"
 #include "plan/mount_options.hpp"
 #include "plan/seccomp.hpp"
 #include "wherry/wherry.hpp"
@@ -115,8 +116,8 @@ std::string cgroup_features() {
   return Object(2)
       .boolean("v1", false)
       .boolean("v2", true)
-      .boolean("systemd", false)
-      .boolean("systemdUser", false)
+      .boolean("systemd", true)
+      .boolean("systemdUser", true)
       .boolean("rdma", true)
       .done();
 }
@@ -161,7 +162,7 @@ std::string features_json() {
       .list("mountOptions", mount_options())
       .raw("linux", linux_features())
       .raw("annotations", Object(1).text("wherry.version", WHERRY_VERSION).done())
-      .list("potentiallyUnsafeConfigAnnotations", {})  // no annotation changes what the runtime does
+      .list("potentiallyUnsafeConfigAnnotations", {plan::kPropertyAnnotation})
       .done();
 }
 

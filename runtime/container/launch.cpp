@@ -187,6 +187,19 @@ void Launch::execute_timed(uint32_t index) {
 
 void Launch::execute(const plan::CreateCgroup& step) {
   manager_ = cgroup::cgroupfs_manager({step.mount, step.path});
+  create_cgroup();
+}
+
+void Launch::execute(const plan::StartScope& step) {
+  manager_ = cgroup::systemd_manager({{step.mount, step.path}, step.slice, step.unit, step.bus, step.properties},
+                                     std::move(systemd_));
+  create_cgroup();
+  // Only now is the unit sure to be this container's, and until now it held nothing but init, which ends with this
+  // process and takes the scope along.
+  if (on_scope_) on_scope_(manager_->location());
+}
+
+void Launch::create_cgroup() {
   static const plan::Limits kNoLimits;
   static const std::vector<plan::DeviceRule> kNoRules;
   const auto* limits = find_step<plan::SetLimits>(plan_);
@@ -195,7 +208,7 @@ void Launch::execute(const plan::CreateCgroup& step) {
                              filter != nullptr ? filter->rules : kNoRules, init_.pid);
   cgroup_dir_ = cgroup_.get();
   auto copy = os::duplicate(cgroup_.get());
-  if (!copy) throw Error("open the cgroup " + step.path).because(copy.error());
+  if (!copy) throw Error("open the cgroup " + manager_->location().path).because(copy.error());
   bind(plan::slot::kCgroup, std::move(*copy));
 }
 
@@ -334,6 +347,7 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
       pidfd_ = std::move(fds[0]);
       // It ends when pid 1 is there and its own last steps are done.
       if (reap_init().status() != 0) return;  // what went wrong is its next message
+      if (manager_) manager_->first_leaves(cgroup_.get());
       execute_beside_steps();
       if (on_pid1_) on_pid1_();
       return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cgroup/manager.hpp"
+#include "cgroup/systemd.hpp"
 #include "container/init_program.hpp"
 #include "oci/state.hpp"
 #include "os/spawn.hpp"
@@ -40,6 +41,11 @@ class Launch {
   // this.
   void resume(os::Fd channel, pid_t pid, int cgroup_dir);
 
+  // For a plan with a scope: a wherry-systemd that has been started ahead.
+  void use(std::unique_ptr<cgroup::Systemd> systemd) { systemd_ = std::move(systemd); }
+  // Called when systemd has made the cgroup, before anything of the container's is in it.
+  void on_scope(std::function<void(const cgroup::Location&)> callback) { on_scope_ = std::move(callback); }
+
   // Called once, as soon as pid 1 is known.
   void on_pid1(std::function<void()> callback) { on_pid1_ = std::move(callback); }
 
@@ -51,6 +57,7 @@ class Launch {
   Reached play(const std::function<void()>& meanwhile = {});
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  [[nodiscard]] pid_t init_pid() const noexcept { return init_.pid; }  // of wherry-init, once it has its plan
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] os::Fd take_pidfd() noexcept { return std::move(pidfd_); }
   [[nodiscard]] os::Fd take_console() noexcept { return std::move(console_); }
@@ -73,6 +80,7 @@ class Launch {
   [[nodiscard]] bool init_has_a_word_before_pid1() const;
   void execute_timed(uint32_t index);
   void execute(const plan::CreateCgroup& step);
+  void execute(const plan::StartScope& step);
   void execute(const plan::SetLimits& step);
   void execute(const plan::DelegateCgroup& step);
   void execute(const plan::AttachDeviceFilter& step);
@@ -85,6 +93,7 @@ class Launch {
   void execute(const plan::HandOverListener& step);
   template <class Step>
   void execute(const Step& step);
+  void create_cgroup();
 
   void send_go();
   // The next message; what it produces is accepted, a failure is thrown. Nothing when the channel has ended.
@@ -113,8 +122,10 @@ class Launch {
   os::Child init_;
   pid_t pid_ = 0;
   os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_, listener_, network_;
+  std::unique_ptr<cgroup::Systemd> systemd_;
   std::unique_ptr<cgroup::Manager> manager_;
   int cgroup_dir_ = -1;  // to look at when the container's voice ends all at once
+  std::function<void(const cgroup::Location&)> on_scope_;
   std::map<plan::Slot, os::Fd> outgoing_;
   std::function<void()> on_pid1_;
   std::vector<uint64_t> host_durations_;

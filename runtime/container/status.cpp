@@ -2,6 +2,7 @@
 #include "container/status.hpp"
 
 #include "cgroup/cgroupfs.hpp"
+#include "cgroup/systemd.hpp"
 #include "container/identity.hpp"
 #include "os/core/calls.hpp"
 #include "wherry/error.hpp"
@@ -31,7 +32,9 @@ os::Fd open_cgroup(const oci::Record& record) {
 }
 
 std::unique_ptr<cgroup::Manager> manager_of(const oci::Record& record) {
-  return cgroup::cgroupfs_manager({record.cgroup_root, record.cgroup_path, record.cgroup_existing});
+  cgroup::Location location{record.cgroup_root, record.cgroup_path, record.cgroup_existing};
+  if (record.unit.empty()) return cgroup::cgroupfs_manager(std::move(location));
+  return cgroup::systemd_manager({std::move(location), "", record.unit, record.bus, {}}, nullptr);
 }
 
 std::optional<oci::Record> try_read_record(const StateDirectory& directory) {

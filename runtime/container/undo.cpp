@@ -38,7 +38,8 @@ void end_processes(const oci::Record& record, const os::Fd& process, const os::F
     (void)os::pidfd_send_signal(process.get(), SIGKILL);  // ESRCH: it has just ended
     wait_for_death(process.get());
   }
-  if (cgroup) manager_of(record)->remove();
+  // A unit may be left for a moment when its cgroup is gone already; one of another boot is another's.
+  if (cgroup || (!record.unit.empty() && record.boot_id == boot_id())) manager_of(record)->remove();
 }
 
 // A group goes with its monitoring groups; tasks that are left fall back to the default group.

@@ -30,6 +30,8 @@ static constexpr auto fields(const Record*) {
       must("cgroupExisting", &Record::cgroup_existing),
       must("resctrlGroup", &Record::resctrl_group),
       must("resctrlMonitor", &Record::resctrl_monitor),
+      must("unit", &Record::unit),
+      must("bus", &Record::bus),
       must("noNewKeyring", &Record::no_new_keyring),
       must("creating", &Record::creating),
       must("poststopHooks", &Record::poststop_hooks),

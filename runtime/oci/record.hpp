@@ -32,12 +32,14 @@ struct Record {
   pid_t pid = 0;                     // the container's process; 0: none yet
   std::uint64_t pid_start_time = 0;  // field 22 of /proc/PID/stat, clock ticks since boot; 0: the inode is known
   std::uint64_t pidfd_inode = 0;     // st_ino of its pidfd on pidfs (Linux 6.9); 0: unknown
-  std::string cgroup_manager;        // "cgroupfs" or "disabled"
+  std::string cgroup_manager;        // "cgroupfs", "systemd" or "disabled"
   std::string cgroup_path;           // below cgroup_root, begins with '/'
   std::string cgroup_root;           // mount point of the cgroup2 hierarchy
   unsigned cgroup_existing = 0;      // leading components of cgroup_path that were there before
   std::string resctrl_group;         // made for this container; empty: none
   std::string resctrl_monitor;       // likewise
+  std::string unit;                  // of the systemd manager; empty: there is none (yet)
+  std::string bus;                   // where that manager is; empty: the system's
   bool no_new_keyring = false;
   bool creating = false;        // create is at work, or was cut off
   bool poststop_hooks = false;  // the config has some

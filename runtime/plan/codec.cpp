@@ -3,121 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 
-#include "plan/wire.hpp"
+#include "plan/field_codec.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::plan {
 namespace {
-
-template <class T>
-concept HasFields = std::is_class_v<T> && requires(T& value) {
-  T::fields(value, [](const char*, auto&) {});
-};
-
-template <class T>
-struct IsBits : std::false_type {};
-template <class Tag>
-struct IsBits<Bits<Tag>> : std::true_type {};
-
-class Writer {
- public:
-  explicit Writer(std::vector<unsigned char>& out) : out_(out) {}
-
-  template <class T>
-  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-  void operator()(const char*, const T& value) { raw(&value, sizeof value); }
-  template <class Tag>
-  void operator()(const char*, const Bits<Tag>& value) {
-    raw(&value.value, sizeof value.value);
-  }
-  void operator()(const char*, const std::string& value) { block(value.data(), value.size()); }
-  void operator()(const char*, const Owned::Bytes& value) { block(value.data(), value.size()); }
-  template <class T>
-  void operator()(const char*, const std::optional<T>& value) {
-    (*this)("", value.has_value());
-    if (value) (*this)("", *value);
-  }
-  template <class T>
-  void operator()(const char*, const std::vector<T>& list) {
-    (*this)("", static_cast<uint32_t>(list.size()));
-    const std::size_t at = reserve_size();
-    for (const T& element : list) (*this)("", element);
-    fill_size(at);
-  }
-  template <HasFields T>
-  void operator()(const char*, const T& value) {
-    T::fields(value, *this);
-  }
-
-  std::size_t reserve_size() {
-    const std::size_t at = out_.size();
-    out_.resize(at + sizeof(uint32_t));
-    return at;
-  }
-  void fill_size(std::size_t at) {
-    const auto size = static_cast<uint32_t>(out_.size() - at - sizeof(uint32_t));
-    std::memcpy(out_.data() + at, &size, sizeof size);
-  }
-
- private:
-  void raw(const void* data, std::size_t size) {
-    const auto* bytes = static_cast<const unsigned char*>(data);
-    out_.insert(out_.end(), bytes, bytes + size);
-  }
-  void block(const void* data, std::size_t size) {
-    (*this)("", static_cast<uint32_t>(size));
-    if (size != 0) raw(data, size);
-    out_.push_back(0);
-  }
-
-  std::vector<unsigned char>& out_;
-};
-
-class Reader {
- public:
-  explicit Reader(WireReader& wire) : wire_(wire) {}
-
-  template <class T>
-  requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || IsBits<T>::value void operator()(const char*,
-                                                                                                    T& value) {
-    read_field(wire_, value);
-  }
-  // Each enum that a field has names its last value: others index tables of names.
-  void operator()(const char*, HookKind& value) { ranged(value, HookKind::kPoststop); }
-  void operator()(const char*, DeviceType& value) { ranged(value, DeviceType::kBlock); }
-  void operator()(const char*, bool& value) { read_field(wire_, value); }
-  void operator()(const char*, std::string& value) {
-    const BytesView bytes = wire_.block();
-    if (wire_.ok()) value.assign(reinterpret_cast<const char*>(bytes.data), bytes.size);
-  }
-  void operator()(const char*, Owned::Bytes& value) {
-    const BytesView bytes = wire_.block();
-    if (wire_.ok()) value.assign(bytes.data, bytes.data + bytes.size);
-  }
-  template <class T>
-  void operator()(const char*, std::optional<T>& value) {
-    if (wire_.scalar<uint8_t>() != 0) (*this)("", value.emplace());
-  }
-  template <class T>
-  void operator()(const char*, std::vector<T>& list) {
-    const auto count = wire_.scalar<uint32_t>();
-    (void)wire_.scalar<uint32_t>();  // the size is for readers that skip
-    for (uint32_t i = 0; i < count && wire_.ok(); ++i) (*this)("", list.emplace_back());
-  }
-  template <HasFields T>
-  requires(!IsBits<T>::value) void operator()(const char*, T& value) { T::fields(value, *this); }
-
- private:
-  template <class T>
-  void ranged(T& value, T last) {
-    read_field(wire_, value);
-    if (value > last) (void)wire_.fail();
-  }
-
-  WireReader& wire_;
-};
 
 uint16_t kind_of(const Step& step) {
   const std::size_t index = step.index();
@@ -125,7 +16,7 @@ uint16_t kind_of(const Step& step) {
   return static_cast<uint16_t>(container ? index : index - AllSteps::kContainerKinds + kFirstHostKind);
 }
 
-void encode_step(const PlannedStep& planned, Writer& write) {
+void encode_step(const PlannedStep& planned, FieldWriter& write) {
   write("", kind_of(planned.step));
   write("", planned.lane);
   write("", uint8_t{0});
@@ -143,7 +34,7 @@ Step decode_kind(std::size_t index, WireReader& wire) {
   if constexpr (Index < std::variant_size_v<Step>) {
     if (index != Index) return decode_kind<Index + 1>(index, wire);
     std::variant_alternative_t<Index, Step> step;
-    Reader read(wire);
+    FieldReader read(wire);
     decltype(step)::fields(step, read);
     return step;
   } else {
@@ -169,7 +60,7 @@ PlannedStep decode_step(WireReader& wire) {
 std::vector<unsigned char> encode(const Plan& plan) {
   std::vector<unsigned char> out(sizeof(PlanHeader));
   out.reserve(8192);
-  Writer write(out);
+  FieldWriter write(out);
   for (const PlannedStep& planned : plan.steps) encode_step(planned, write);
   PlanHeader header;
   header.size = static_cast<uint32_t>(out.size());
@@ -188,7 +79,7 @@ Plan decode(std::span<const unsigned char> bytes) {
   Plan plan;
   plan.slot_count = static_cast<Slot>(header.slot_count);
   for (uint32_t i = 0; i < header.step_count; ++i) plan.steps.push_back(decode_step(wire));
-  Reader read(wire);
+  FieldReader read(wire);
   for (PlannedStep& planned : plan.steps) read("", planned.origin);
   if (!wire.finished() || !std::ranges::equal(encode(plan), bytes))
     malformed();  // sizes and flags that nothing above reads
@@ -198,7 +89,7 @@ Plan decode(std::span<const unsigned char> bytes) {
 bool operator==(const PlannedStep& a, const PlannedStep& b) {
   if (a.origin != b.origin) return false;
   std::vector<unsigned char> left, right;
-  Writer write_left(left), write_right(right);
+  FieldWriter write_left(left), write_right(right);
   encode_step(a, write_left);
   encode_step(b, write_right);
   return left == right;

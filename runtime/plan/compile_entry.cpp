@@ -10,6 +10,7 @@
 #include "os/core/abi.hpp"
 #include "plan/compile.hpp"
 #include "plan/compile_limits.hpp"
+#include "plan/compile_unit.hpp"
 #include "plan/composer.hpp"
 #include "wherry/error.hpp"
 
@@ -179,7 +180,13 @@ void compile_delegation(Composer& out) {
 
 void compile_cgroup(Composer& out) {
   if (out.facts.cgroup_manager == CgroupManager::kDisabled) return;
-  out.beside(CreateCgroup{out.facts.cgroup_mount, out.facts.cgroup_path}, "/linux/cgroupsPath");
+  if (out.facts.cgroup_manager == CgroupManager::kSystemd) {
+    out.beside(StartScope{out.facts.cgroup_mount, out.facts.cgroup_path, out.facts.slice, out.facts.unit, out.facts.bus,
+                          compile_unit_properties(out.spec.annotations)},
+               "/linux/cgroupsPath");
+  } else {
+    out.beside(CreateCgroup{out.facts.cgroup_mount, out.facts.cgroup_path}, "/linux/cgroupsPath");
+  }
   if (out.spec.linux.resources) {
     Limits limits = compile_limits(*out.spec.linux.resources);
     if (!(limits == Limits{})) out.beside(SetLimits{std::move(limits)}, "/linux/resources");

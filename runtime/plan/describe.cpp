@@ -119,6 +119,26 @@ bool is_plain(const std::string& text) {
 std::string text_of(const std::string& text) { return is_plain(text) ? text : oci::json_quote(text); }
 std::string text_of(const Owned::Bytes& bytes) { return std::to_string(bytes.size()) + " bytes"; }
 
+// As systemctl(1) set-property takes it.
+std::string text_of(const UnitProperty& property) {
+  std::string text = property.name + "=";
+  switch (property.type) {
+    case PropertyType::kBool:
+      return text + text_of(property.number != 0);
+    case PropertyType::kInt32:
+      return text + std::to_string(static_cast<int32_t>(property.number));
+    case PropertyType::kUint64:
+      return text + (property.number == kInfinity ? "infinity" : std::to_string(property.number));
+    case PropertyType::kText:
+    case PropertyType::kTexts:
+    case PropertyType::kIdSet:
+    case PropertyType::kDevices:
+      break;
+  }
+  for (const std::string& word : property.texts) text.append(text.back() == '=' ? "" : " ").append(text_of(word));
+  return text;
+}
+
 template <class T>
 concept HasFields = std::is_class_v<T> && requires(T& value) {
   T::fields(value, [](const char*, auto&) {});

@@ -13,7 +13,7 @@
 
 namespace wherry::plan {
 
-enum class CgroupManager : std::uint8_t { kCgroupfs, kDisabled };
+enum class CgroupManager : std::uint8_t { kCgroupfs, kSystemd, kDisabled };
 
 struct Facts {
   // The host.
@@ -30,7 +30,9 @@ struct Facts {
   std::string rootfs;  // absolute, links resolved
   CgroupManager cgroup_manager = CgroupManager::kCgroupfs;
   std::string resctrl_mount;             // empty: none, or not needed
-  std::string cgroup_path;               // below cgroup_mount
+  std::string cgroup_path;               // below cgroup_mount; of kSystemd: where it is expected
+  std::string slice, unit;               // of kSystemd
+  std::string bus;                       // of kSystemd: where the user's own manager is reached; empty: the system's
   std::optional<CompiledFilter> filter;  // compile_seccomp() of linux.seccomp, if that has been done
 
   // The command line.

@@ -10,6 +10,7 @@
 
 #include "plan/limits.hpp"
 #include "plan/step.hpp"
+#include "plan/unit.hpp"
 
 namespace wherry::plan {
 
@@ -27,6 +28,25 @@ struct CreateCgroup {
   WHERRY_STEP("create-cgroup", "the kernel counts and limits what happens in it") {
     v("mount", s.mount);
     v("path", s.path);
+  }
+};
+
+// org.freedesktop.systemd1.Manager.StartTransientUnit. A scope is born with a process: wherry-init, until pid 1 is
+// there.
+struct StartScope {
+  std::string mount;  // of cgroup2
+  std::string path;   // below it, where systemd is expected to put the unit
+  std::string slice, unit;
+  std::string bus;                       // address; empty: the system's
+  std::vector<UnitProperty> properties;  // that annotations ask for; the limits and devices are other steps'
+  bool operator==(const StartScope&) const = default;
+  WHERRY_STEP("start-scope", "systemd makes the cgroup, and keeps its hands off what is below it") {
+    v("mount", s.mount);
+    v("path", s.path);
+    v("slice", s.slice);
+    v("unit", s.unit);
+    v("bus", s.bus);
+    v("properties", s.properties);
   }
 };
 

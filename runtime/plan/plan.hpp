@@ -27,8 +27,9 @@ struct StepVariant<StepList<Steps...>, Host...> {
   using type = std::variant<Steps<Owned>..., Host...>;
   static constexpr std::size_t kContainerKinds = sizeof...(Steps);
 };
-using AllSteps = StepVariant<ContainerSteps, CreateCgroup, SetLimits, DelegateCgroup, AttachDeviceFilter, MapIds,
-                             CreateIdMapping, MoveNetDevice, JoinResctrlGroup, ProvideHookState, HandOverListener>;
+using AllSteps =
+    StepVariant<ContainerSteps, CreateCgroup, SetLimits, DelegateCgroup, AttachDeviceFilter, MapIds, CreateIdMapping,
+                MoveNetDevice, JoinResctrlGroup, ProvideHookState, HandOverListener, StartScope>;
 using Step = AllSteps::type;
 
 struct PlannedStep {

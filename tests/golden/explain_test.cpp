@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan of every config that engines wrote, and of every example bundle, as `explain` prints it: for root
-// on a usual host (tests/golden/explain/NAME.txt) and for a user without privileges (NAME.user.txt).
+// on a usual host (tests/golden/explain/NAME.txt), for a user without privileges (NAME.user.txt), and for root with the
+// systemd cgroup manager, where the config is one for it (NAME.scope.txt).
 //
 // WHERRY_UPDATE_GOLDEN=1 unit_tests "[golden]" writes them anew: read the difference before you commit it.
 #include "plan/explain.hpp"
@@ -74,6 +75,7 @@ TEST_CASE("golden: explain of every config", "[golden]") {
   };
   for (const auto& [name, spec] : test::all_specs()) {
     compare_plan(name + ".txt", spec, test::root_facts());
+    if (name.find("-systemd") != std::string::npos) compare_plan(name + ".scope.txt", spec, test::systemd_facts());
     if (may_run_unprivileged(name, spec)) compare_plan(name + ".user.txt", spec, test::user_facts());
   }
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {

@@ -357,3 +357,25 @@ def test_cgroup_of_another_container_is_refused_and_left_alone(t):
     second.config["linux"]["cgroupsPath"] = first.bundle.config["linux"]["cgroupsPath"]
     t.true(t.run(second).code != 0, "a populated cgroup is refused")
     t.equal(first.status(), "running", "status of the container that was there")
+
+
+@wherry_only("the message is one line, and names the remedy")
+def test_systemd_manager_where_there_is_none(t):
+    if os.path.isdir("/run/systemd/system"):
+        t.skip("systemd is this host's init")
+    b = t.bundle("true")
+    b.linux["cgroupsPath"] = "system.slice:it:a"
+    t.runtime.global_flags = ["--systemd-cgroup"]
+    result = t.refused(b, "systemd")
+    t.equal(len(result.err.strip().splitlines()), 1, f"lines of {result.err!r}")
+    t.lacks(result.err.lower(), "no such file", "permission denied")
+
+
+@wherry_only("the form of the path is Wherry's to explain")
+def test_path_of_the_other_manager_is_refused(t):
+    b = t.bundle("true")
+    b.linux["cgroupsPath"] = "system.slice:it:a"
+    t.refused(b, "--systemd-cgroup")
+    b.linux["cgroupsPath"] = "/a/b"
+    t.runtime.global_flags = ["--systemd-cgroup"]
+    t.refused(b, "slice:prefix:name")

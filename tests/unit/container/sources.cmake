@@ -9,4 +9,5 @@ unit_sources(
   stats_json_test.cpp
   status_test.cpp
   store_test.cpp
+  systemd_bus_test.cpp
   users_test.cpp)

@@ -28,6 +28,8 @@ Record example() {
   record.cgroup_existing = 1;
   record.resctrl_group = "/sys/fs/resctrl/web";
   record.resctrl_monitor = "/sys/fs/resctrl/web/mon_groups/web";
+  record.unit = "a-b.scope";
+  record.bus = "unix:path=/run/user/1000/bus";
   record.no_new_keyring = true;
   record.annotations = {{"z", "1"}, {"a", "\n"}};
   return record;

@@ -57,9 +57,9 @@ bool is_host_verb(const Step& step) { return step.index() >= AllSteps::kContaine
 
 // Done by the host while init goes on: nothing of it may be needed before an AwaitSlot or a sync point.
 bool may_be_beside(const Step& step) {
-  return std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<SetLimits>(step) ||
-         std::holds_alternative<DelegateCgroup>(step) || std::holds_alternative<AttachDeviceFilter>(step) ||
-         std::holds_alternative<HandOverListener>(step);
+  return std::holds_alternative<CreateCgroup>(step) || std::holds_alternative<StartScope>(step) ||
+         std::holds_alternative<SetLimits>(step) || std::holds_alternative<DelegateCgroup>(step) ||
+         std::holds_alternative<AttachDeviceFilter>(step) || std::holds_alternative<HandOverListener>(step);
 }
 
 void check_lanes(const Score& score) {
@@ -82,7 +82,9 @@ void check_lanes(const Score& score) {
 // cgroup-v2.rst: limited while it is empty; pid 1 is born inside.
 void check_cgroup(const Score& score) {
   const auto& spawn = score.at<SpawnPid1<Owned>>(score.only<SpawnPid1<Owned>>());
-  const auto created = score.all<CreateCgroup>(), awaited = score.all<AwaitSlot<Owned>>();
+  auto created = score.all<CreateCgroup>();
+  const auto scopes = score.all<StartScope>(), awaited = score.all<AwaitSlot<Owned>>();
+  created.insert(created.end(), scopes.begin(), scopes.end());
   CHECK(created.size() == (spawn.cgroup == slot::kNone ? 0 : 1));
   CHECK(awaited.size() == created.size());
   for (const std::size_t index : awaited) CHECK(score.at<AwaitSlot<Owned>>(index).slot == slot::kCgroup);
@@ -423,6 +425,16 @@ TEST_CASE("the cgroup is given to the container's user by the rules of config-li
   std::erase_if(spec.linux.namespaces,
                 [](const oci::Namespace& entry) { return entry.type == NamespaceType::kCgroup; });
   CHECK(owners(facts).empty());
+}
+
+TEST_CASE("order: systemd makes the cgroup while init waits", "[plan]") {
+  for (const auto& [name, spec] : test::all_specs()) {
+    INFO(name);
+    check_order(spec, test::systemd_facts());
+    const Score score{compile(spec, test::systemd_facts())};
+    CHECK(score.all<CreateCgroup>().empty());
+    CHECK(score.at<StartScope>(score.only<StartScope>()).unit == "docker-abc.scope");
+  }
 }
 
 TEST_CASE("order: without a mount namespace nothing is mounted", "[plan]") {

@@ -82,6 +82,15 @@ inline plan::Facts root_facts() {
   return facts;
 }
 
+inline plan::Facts systemd_facts() {
+  plan::Facts facts = root_facts();
+  facts.cgroup_manager = plan::CgroupManager::kSystemd;
+  facts.slice = "system.slice";
+  facts.unit = "docker-abc.scope";
+  facts.cgroup_path = "/system.slice/docker-abc.scope";
+  return facts;
+}
+
 inline plan::Facts user_facts() {
   plan::Facts facts = root_facts();
   facts.privileged = false;

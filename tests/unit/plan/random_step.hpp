@@ -23,6 +23,7 @@ class RandomFields {
   void operator()(const char*, bool& value) { value = below(2) == 1; }
   void operator()(const char*, plan::HookKind& value) { value = static_cast<plan::HookKind>(below(6)); }
   void operator()(const char*, plan::DeviceType& value) { value = static_cast<plan::DeviceType>(below(3)); }
+  void operator()(const char*, plan::PropertyType& value) { value = static_cast<plan::PropertyType>(below(7)); }
   template <std::integral T>
   void operator()(const char*, T& value) {
     value = static_cast<T>(below(4) == 0 ? 0 : random_());

@@ -3,6 +3,7 @@ unit_sources(
   capabilities_test.cpp
   codec_test.cpp
   compile_order_test.cpp
+  compile_unit_test.cpp
   diagnose_test.cpp
   explain_test.cpp
   limits_test.cpp
