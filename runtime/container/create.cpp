@@ -34,25 +34,24 @@ std::string now() {
   return oci::rfc3339_utc(time.tv_sec, static_cast<std::uint32_t>(time.tv_nsec));
 }
 
+// What counted as missing would be removed with the container.
+bool exists(const std::string& path, const Error& failure) {
+  struct statx status {};
+  const os::Status found = os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_TYPE, status);
+  if (!found && found.error() != ENOENT && found.error() != ENOTDIR) throw Error(failure).because(found.error());
+  return static_cast<bool>(found);
+}
+
 // Of the cgroup's parents: the leaf is the container's own, whoever made it.
 unsigned existing_parents(const plan::Facts& facts) {
   unsigned existing = 0;
   for (std::size_t at = facts.cgroup_path.find('/', 1); at != std::string::npos;
        at = facts.cgroup_path.find('/', at + 1)) {
     const std::string parent = facts.cgroup_mount + facts.cgroup_path.substr(0, at);
-    struct statx status {};
-    const os::Status found = os::statx(os::kAtFdcwd, parent.c_str(), 0, STATX_TYPE, status);
-    if (!found && (found.error() == ENOENT || found.error() == ENOTDIR)) break;
-    // Counted as missing it would be removed with the container.
-    if (!found) throw Error("look at the cgroup " + parent).at("/linux/cgroupsPath").because(found.error());
+    if (!exists(parent, Error("look at the cgroup " + parent).at("/linux/cgroupsPath"))) break;
     ++existing;
   }
   return existing;
-}
-
-bool exists(const std::string& path) {
-  struct statx status {};
-  return static_cast<bool>(os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_TYPE, status));
 }
 
 // config-linux.md "IntelRdt": only what this runtime has made is removed with the container.
@@ -60,8 +59,9 @@ void describe_resctrl(oci::Record& record, const oci::Spec& spec, const plan::Fa
   if (!spec.linux.intel_rdt || facts.resctrl_mount.empty()) return;
   record.resctrl_group = plan::resctrl_group(*spec.linux.intel_rdt, facts);
   record.resctrl_monitor = plan::resctrl_monitor(*spec.linux.intel_rdt, facts);
-  if (exists(record.resctrl_group)) record.resctrl_group.clear();
-  if (!record.resctrl_monitor.empty() && exists(record.resctrl_monitor)) record.resctrl_monitor.clear();
+  for (std::string* group : {&record.resctrl_group, &record.resctrl_monitor})
+    if (!group->empty() && exists(*group, Error("look at the resctrl group " + *group).at("/linux/intelRdt")))
+      group->clear();
 }
 
 const char* name_of(plan::CgroupManager manager) {

@@ -205,7 +205,9 @@ void move_net_device(const plan::MoveNetDevice& device, int inside, pid_t pid) {
   const std::vector<NetAddress> addresses = parse_addresses(dump, index);
   const std::vector<int> before = links(inside, failure);
   // The kernel moves first and renames then.
-  if (talk(inside, Request(RTM_GETLINK, NLM_F_ACK, ifinfomsg{}).add_name(IFLA_IFNAME, device.name)))
+  const auto namesake = talk(inside, Request(RTM_GETLINK, NLM_F_ACK, ifinfomsg{}).add_name(IFLA_IFNAME, device.name));
+  if (!namesake && namesake.error() != ENODEV) throw Error(failure).because(namesake.error());
+  if (namesake)
     throw Error(failure).because(EEXIST).detail("the container has a network device " + device.name + " already");
   ifinfomsg link{};
   link.ifi_index = index;
