@@ -41,7 +41,8 @@ std::string remove_left_over(const Arguments& arguments) {
   const std::string bundle = arguments.bundle.empty() ? "." : arguments.bundle;
   DeleteResponse response{saved_pid(bundle), kKilled, {}};
   try {
-    const Settings settings{saved_root(bundle, arguments.container_namespace), {}};
+    Settings settings;
+    settings.root = saved_root(bundle, arguments.container_namespace);
     for (const std::string& warning : wherry::remove(settings, arguments.id, true)) log_warning(warning);
   } catch (const Error& error) {
     log_warning(error.message());
