@@ -63,7 +63,14 @@ Tree::Tree(os::Fd root, TreeOptions options, std::vector<int> lowers)
       lowers_(std::move(lowers)),
       uid_(::geteuid()),
       gid_(::getegid()) {
-  directories_.emplace("", Directory{});
+  struct statx status {};
+  if (!lowers_.empty() && os::statx(root_.get(), "", os::kAtEmptyPath, STATX_BASIC_STATS, status)) {
+    adopt("", status);
+    return;
+  }
+  Directory top;
+  top.has_time = options_.layer;  // 1970 until a layer says better: the same image is the same tree
+  directories_.emplace("", top);
 }
 
 void Tree::apply(TarReader& reader) {

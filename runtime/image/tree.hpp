@@ -158,8 +158,8 @@ class Tree {
   Losses losses_;
 };
 
-// Owner (if `own`), extended attributes and mode of one open directory to another; O_PATH descriptors will do. Not its
-// times. Throws Error.
+// Owner (if `own`), extended attributes, mode and time of one open directory to another; O_PATH descriptors will do.
+// Throws Error.
 void copy_directory(int from, int to, bool own);
 
 // Removes `name` in `directory` with all below it; ENOENT is success. Never follows a link nor leaves the file system.

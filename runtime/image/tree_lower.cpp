@@ -76,6 +76,10 @@ void copy_directory(int from, int to, bool own) {
     copy_xattrs(source->get(), target->get());
     error = os::fchmod(target->get(), (status.stx_mode & 07777U) | 0700U).error();
   }
+  const os::timespec64 time{status.stx_mtime.tv_sec, status.stx_mtime.tv_nsec};
+  const os::timespec64 times[2] = {time, time};
+  if (error == 0)
+    error = os::status_of(os::raw_syscall(__NR_utimensat, target->get(), 0, os::address(times), 0)).error();
   if (error != 0) throw Error("copy the attributes of a directory").because(error);
 }
 
