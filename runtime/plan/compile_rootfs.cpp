@@ -200,6 +200,15 @@ void add_filesystem(Composer& out, const oci::Mount& mount, const MountOptions& 
   out.pid1(std::move(step), origin);
 }
 
+// An overlay over the root itself: a root made of layers, as `wherry unpack` writes it.
+bool covers_root(const oci::Mount& mount) { return mount.type == "overlay" && normalized(mount.destination) == "/"; }
+
+OverlayParts overlay_parts(const MountOptions& options, const std::string& origin) {
+  std::vector<std::string> data = options.superblock;
+  data.insert(data.end(), options.data.begin(), options.data.end());
+  return parse_overlay(data, origin);
+}
+
 // ---- id-mapped mounts (config.md "idmap", config-linux.md "mounts": uidMappings)
 
 bool maps_ids(const oci::Mount& mount, const MountOptions& options) {
@@ -262,23 +271,13 @@ void add_opened_filesystem(Composer& out, const oci::Mount& mount, const MountOp
   out.pid1(std::move(step), origin);
 }
 
-// An overlay over the root itself: a root made of layers, as `wherry unpack` writes it.
-bool covers_root(const oci::Mount& mount) { return mount.type == "overlay" && normalized(mount.destination) == "/"; }
-
 void add_overlay(Composer& out, const MountOptions& options, const std::string& origin) {
   if (keeps_host_peers(out))
     throw Error("mount overlay on /")
         .at(origin)
         .detail("it would appear on the host, since rootfsPropagation is shared")
         .remedy("remove linux.rootfsPropagation");
-  if (out.opens_early())
-    throw Error("mount overlay on /")
-        .at(origin)
-        .detail("its layers cannot be mapped to the ids of a user namespace by this version")
-        .remedy("use a flat rootfs (wherry unpack --layers flat)");
-  std::vector<std::string> data = options.superblock;
-  data.insert(data.end(), options.data.begin(), options.data.end());
-  OverlayParts parts = parse_overlay(data, origin);
+  OverlayParts parts = overlay_parts(options, origin);
   MountOverlay<Owned> step;
   step.directory = std::move(parts.directory);
   step.directory_slot = out.opened.layers;
@@ -425,6 +424,17 @@ void open_devices_early(Composer& out) {
   }
 }
 
+// On the disk the ids are the image's, whatever user namespaces its containers have.
+void open_layers_early(Composer& out, const MountOptions& options, Slot mapping, Propagation propagation,
+                       const std::string& origin) {
+  const OverlayParts parts = overlay_parts(options, origin);
+  out.opened.layers = out.new_slot(origin);
+  out.init(OpenTree<Owned>{parts.directory, out.opened.layers, false, propagation, mapping, false}, origin);
+  if (parts.changes.empty()) return;
+  out.opened.changes = out.new_slot(origin);
+  out.init(OpenTree<Owned>{parts.changes, out.opened.changes, false, propagation, mapping, false}, origin);
+}
+
 void open_mounts_early(Composer& out, Propagation propagation) {
   std::vector<CreateIdMapping> mappings;
   for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
@@ -432,9 +442,11 @@ void open_mounts_early(Composer& out, Propagation propagation) {
     const MountOptions options = parse_mount_options(mount.options);
     const bool mapped = maps_ids(mount, options);
     Slot& slot = out.opened.mounts.emplace_back(slot::kNone);
+    const std::string origin = pointer("/mounts", i);
+    if (!mapped && covers_root(mount) && out.opens_early())
+      open_layers_early(out, options, mapping_slot(out, mount, mappings, origin), propagation, origin);
     if (!mapped && !(options.bind && out.opens_early())) continue;
     if (!mapped && lies_in_rootfs(out, absolute(out, mount.source))) continue;
-    const std::string origin = pointer("/mounts", i);
     if (mapped) refuse_mapping(out, mount, options, origin);
     const Slot mapping = mapped ? mapping_slot(out, mount, mappings, origin) : slot::kNone;
     slot = out.new_slot(origin);

@@ -14,7 +14,7 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-Plan compiled(const Texts& options, const plan::Facts& facts = test::root_facts()) {
+oci::Spec with_overlay(const Texts& options) {
   oci::Spec spec = test::bundle_specs().front().spec;
   oci::Mount mount;
   mount.destination = "/";
@@ -22,7 +22,16 @@ Plan compiled(const Texts& options, const plan::Facts& facts = test::root_facts(
   mount.source = "overlay";
   mount.options = options;
   spec.mounts.insert(spec.mounts.begin(), mount);
-  return compile(spec, facts);
+  return spec;
+}
+
+Plan compiled(const Texts& options) { return compile(with_overlay(options), test::root_facts()); }
+
+Plan in_user_namespace(const Texts& options) {
+  oci::Spec spec = with_overlay(options);
+  spec.linux.namespaces.push_back({oci::NamespaceType::kUser, ""});
+  spec.linux.uid_mappings = spec.linux.gid_mappings = {{0, 100000, 65536}};
+  return compile(spec, test::root_facts());
 }
 
 }  // namespace
@@ -67,4 +76,29 @@ TEST_CASE("the overlay is mounted by pid 1, over the root and below all else") {
   CHECK(*mount < *pivot);
   CHECK(plan.steps[*overlay].lane == Lane::kPid1);
   CHECK(plan.steps[*overlay].origin == "/mounts/0");
+}
+
+TEST_CASE("layers are opened and mapped before the user namespace is entered") {
+  const Plan plan = in_user_namespace({"lowerdir=/s/b:/s/a", "upperdir=/o/u", "workdir=/o/w"});
+  const auto overlay = index_of<MountOverlay<Owned>>(plan), mapping = index_of<CreateIdMapping>(plan);
+  REQUIRE(overlay);
+  REQUIRE(mapping);
+  const auto& step = std::get<MountOverlay<Owned>>(plan.steps[*overlay].step);
+  const Slot wanted = std::get<CreateIdMapping>(plan.steps[*mapping].step).slot;
+  for (const auto& [path, slot] : {std::pair{step.directory, step.directory_slot}, {step.changes, step.changes_slot}}) {
+    CAPTURE(path);
+    REQUIRE(slot != slot::kNone);
+    const OpenTree<Owned>* opened = nullptr;
+    for (std::size_t i = *mapping; i < *overlay; ++i) {
+      const auto* tree = std::get_if<OpenTree<Owned>>(&plan.steps[i].step);
+      if (tree != nullptr && tree->slot == slot) opened = tree;
+    }
+    REQUIRE(opened != nullptr);
+    CHECK(opened->path == path);
+    CHECK(opened->mapping == wanted);
+    CHECK_FALSE(opened->recursive);
+  }
+  const Plan readonly = in_user_namespace({"lowerdir=/s/a"});
+  CHECK(std::get<MountOverlay<Owned>>(readonly.steps[*index_of<MountOverlay<Owned>>(readonly)].step).changes_slot ==
+        slot::kNone);
 }
