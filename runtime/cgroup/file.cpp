@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstddef>
-#include <cstring>
 
 #include "wherry/error.hpp"
 
@@ -15,24 +13,14 @@ namespace {
 constexpr short kPollPri = 2;
 constexpr std::int64_t kNotifyIntervalUs = 32000;  // well above the kernel's 10 ms
 
-struct DirectoryEntry {  // the kernel's linux_dirent64
-  std::uint64_t inode;
-  std::int64_t offset;
-  unsigned short length;
-  unsigned char type;
-  char name[1];
-};
 constexpr unsigned char kDirectoryEntry = 4, kFileEntry = 8;  // DT_DIR, DT_REG
 
 void add_names(const char* buffer, long size, unsigned char wanted, std::vector<std::string>& names) {
   for (long at = 0; at < size;) {
-    const char* entry = buffer + at;
-    unsigned short length;
-    std::memcpy(&length, entry + offsetof(DirectoryEntry, length), sizeof length);
-    const auto type = static_cast<unsigned char>(entry[offsetof(DirectoryEntry, type)]);
-    const std::string_view name(entry + offsetof(DirectoryEntry, name));
-    if (type == wanted && name != "." && name != "..") names.emplace_back(name);
-    at += length;
+    const auto* entry = reinterpret_cast<const os::DirectoryEntry*>(buffer + at);
+    const std::string_view name(entry->name);
+    if (entry->type == wanted && name != "." && name != "..") names.emplace_back(name);
+    at += entry->size;
   }
 }
 
@@ -43,7 +31,7 @@ std::vector<std::string> entries(int dir, unsigned char wanted) {
     pass_over_removed("open", fresh.error());
     return names;
   }
-  alignas(DirectoryEntry) std::array<char, 8192> buffer;
+  alignas(os::DirectoryEntry) std::array<char, 8192> buffer;
   for (;;) {
     const long size = os::raw_syscall(__NR_getdents64, fresh.value().get(), os::address(buffer.data()),
                                       static_cast<long>(buffer.size()));

@@ -250,25 +250,17 @@ Outcome copy_entry(int from, int to, const char* name, int depth) noexcept {
   return outcome.error != 0 ? outcome : copy_owner(from, to, name, status);
 }
 
-struct DirectoryEntry {  // struct linux_dirent64
-  uint64_t inode;
-  int64_t offset;
-  uint16_t size;
-  uint8_t type;
-  char name[];
-};
-
 constexpr int kDeepestCopy = 64;
 
 Outcome copy_tree(int from, int to, int depth) noexcept {
   if (depth > kDeepestCopy) return failed(ELOOP, Detail::kTooLarge);
-  alignas(DirectoryEntry) char buffer[2048];
+  alignas(os::DirectoryEntry) char buffer[2048];
   for (;;) {
     auto size = os::result_of(os::raw_syscall(__NR_getdents64, from, os::address(buffer), sizeof buffer));
     if (!size) return outcome_of(size);
     if (*size == 0) return done();
     for (long at = 0; at < *size;) {
-      const auto* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
+      const auto* entry = reinterpret_cast<const os::DirectoryEntry*>(buffer + at);
       at += entry->size;
       const TextView name{entry->name, length(entry->name)};
       if (equal(name, ".") || equal(name, "..")) continue;

@@ -89,6 +89,14 @@ struct timespec64 {
   int64_t nanoseconds;
 };
 
+struct DirectoryEntry {  // the kernel's linux_dirent64
+  uint64_t inode;
+  int64_t offset;
+  uint16_t size;  // of this entry; the next one stands behind it
+  uint8_t type;
+  char name[];
+};
+
 struct statfs64 {  // asm-generic struct statfs, 64-bit
   long type, block_size;
   uint64_t blocks, blocks_free, blocks_available, files, files_free;
