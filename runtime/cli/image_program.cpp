@@ -19,7 +19,10 @@ namespace {
 
 bool exists(const std::string& path) {
   struct statx status {};
-  return static_cast<bool>(os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_TYPE, status));
+  const int error = os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_TYPE, status).error();
+  if (error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG) return false;
+  if (error != 0) throw Error("look up " + path).because(error);
+  return true;
 }
 
 // Beside this program as it was installed or built, then where the build was told to install it.
