@@ -49,11 +49,11 @@ class Guarded final : public ByteSource {
 
 }  // namespace
 
-bool is_bundle_archive(const std::string& path) {
+bool is_bundle_archive(const std::string& path, const Limits& limits) {
   std::uint64_t size = 0;
   const os::Fd fd = open_file(path, size);
   if (size == 0) return false;
-  LayerStream stream({{fd.get(), 0, size}, {}, {}}, {});
+  LayerStream stream({{fd.get(), 0, size}, {}, {}}, {limits.bytes, limits.ratio});
   TarReader reader(stream);
   Entry entry;
   try {
@@ -62,7 +62,8 @@ bool is_bundle_archive(const std::string& path) {
       // config.json may also be the configuration of an image.
       if (name && !name->empty() && *name != "config.json") return belongs(entry.name);
     }
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.number() == EFBIG) throw;
     // It is none; what it is, the reader of images says.
   }
   return false;
@@ -74,14 +75,13 @@ Unpacked unpack_bundle_archive(const UnpackOptions& options, int bundle, Watcher
   std::uint64_t size = 0;
   const os::Fd fd = open_file(options.source, size);
   std::atomic<std::uint64_t> read{0};
-  LayerStream stream({{fd.get(), 0, size}, {}, {}}, {options.limits.bytes, options.limits.ratio}, &read);
+  LayerStream stream({{fd.get(), 0, size}, {}, {}}, {options.tree.limits.bytes, options.tree.limits.ratio}, &read);
   Guarded guarded(stream, watcher, read, size);
   TarReader reader(guarded);
-  TreeOptions tree_options;
+  TreeOptions tree_options = options.tree;
+  tree_options.uids.clear();  // owners are the host's already, as its config.json has them
+  tree_options.gids.clear();
   tree_options.layer = false;
-  tree_options.own = options.own;
-  tree_options.devices = options.devices;
-  tree_options.limits = options.limits;
   tree_options.accepts = belongs;
   auto root = os::openat(bundle, ".", os::kRdOnly | os::kDirectory);
   if (!root) throw Error("open the bundle").because(root.error());
@@ -91,7 +91,7 @@ Unpacked unpack_bundle_archive(const UnpackOptions& options, int bundle, Watcher
   reader.drain();
   tree.finish();
 
-  auto config = os::openat2(bundle, "config.json", os::kRdOnly | os::kNonBlock, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  auto config = os::open_regular(bundle, "config.json", RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
   if (!config) throw Error("read config.json of the archive").because(config.error());
   auto text = os::read_all(config->get(), kLargestConfig);
   if (!text) throw Error("read config.json of the archive").because(text.error());

@@ -136,7 +136,7 @@ class Search {
       if (!descriptor.name.empty()) names_.push_back(descriptor.name);
       const bool hit = named || matches(descriptor);
       if (is_one_of(kIndexTypes, descriptor.type)) {
-        const Json inner = parse_json(read_verified(source_, descriptor), descriptor.digest.text());
+        const Json inner = parse_json(read(descriptor), descriptor.digest.text());
         check_kind(inner, descriptor, true);
         collect(inner, hit, depth + 1);
       } else if (hit && is_one_of(kManifestTypes, descriptor.type)) {
@@ -174,12 +174,19 @@ class Search {
 
   // An index need not say; the configuration does.
   Platform platform_of(const Descriptor& descriptor) {
-    const Json manifest = parse_json(read_verified(source_, descriptor), descriptor.digest.text());
+    const Json manifest = parse_json(read(descriptor), descriptor.digest.text());
     check_kind(manifest, descriptor, false);
     const Descriptor config = read_descriptor(member(manifest, "config"));
     if (!is_one_of(kConfigTypes, config.type)) return {"", config.type, ""};
-    const Json json = parse_json(read_verified(source_, config), config.digest.text());
+    const Json json = parse_json(read(config), config.digest.text());
     return {text_of(json, "os"), text_of(json, "architecture"), text_of(json, "variant")};
+  }
+
+  // An index may name the same large document ten thousand times.
+  std::string read(const Descriptor& descriptor) {
+    if (descriptor.size > left_) throw Error("read the index").because(EFBIG).detail("its documents are too large");
+    left_ -= descriptor.size;
+    return read_verified(source_, descriptor);
   }
 
   [[nodiscard]] std::string list_names() const {
@@ -201,6 +208,7 @@ class Search {
   std::vector<Descriptor> found_;
   std::vector<std::string> names_;
   std::size_t seen_ = 0;
+  std::uint64_t left_ = 32 * kLargestDocument;  // bytes of documents yet to be read
 };
 
 void add_layers(Image& image, Source& source, const Json& manifest) {
@@ -308,23 +316,37 @@ Platform host_platform() {
 #endif
 }
 
+namespace {
+
+// image-spec config.md
+template <class T>
+using Field = std::pair<const char*, T Configuration::*>;
+constexpr Field<std::string> kTexts[] = {
+    {"os", &Configuration::os},           {"architecture", &Configuration::architecture},
+    {"variant", &Configuration::variant}, {"os.version", &Configuration::os_version},
+    {"author", &Configuration::author},   {"created", &Configuration::created},
+};
+constexpr Field<std::string> kConfigTexts[] = {
+    {"User", &Configuration::user},
+    {"WorkingDir", &Configuration::working_directory},
+    {"StopSignal", &Configuration::stop_signal},
+};
+constexpr Field<std::vector<std::string>> kConfigLists[] = {
+    {"Env", &Configuration::env},
+    {"Entrypoint", &Configuration::entrypoint},
+    {"Cmd", &Configuration::command},
+};
+
+}  // namespace
+
 Configuration parse_configuration(const std::string& text) {
   const Json json = parse_json(text, "the image's configuration");
   Configuration result;
-  result.os = text_of(json, "os");
-  result.architecture = text_of(json, "architecture");
-  result.variant = text_of(json, "variant");
-  result.os_version = text_of(json, "os.version");
+  for (const auto& [name, field] : kTexts) result.*field = text_of(json, name);
   result.os_features = texts_of(json, "os.features");
-  result.author = text_of(json, "author");
-  result.created = text_of(json, "created");
   const Json& config = member(json, "config");
-  result.user = text_of(config, "User");
-  result.working_directory = text_of(config, "WorkingDir");
-  result.stop_signal = text_of(config, "StopSignal");
-  result.env = texts_of(config, "Env");
-  result.entrypoint = texts_of(config, "Entrypoint");
-  result.command = texts_of(config, "Cmd");
+  for (const auto& [name, field] : kConfigTexts) result.*field = text_of(config, name);
+  for (const auto& [name, field] : kConfigLists) result.*field = texts_of(config, name);
   result.labels = map_of(config, "Labels");
   result.exposed_ports = keys_of(config, "ExposedPorts");
   result.volumes = keys_of(config, "Volumes");

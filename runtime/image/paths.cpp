@@ -61,4 +61,15 @@ Split split_path(const std::string& path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
+std::string join(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
+std::string pop_component(std::string& path) {
+  const std::size_t slash = path.find('/');
+  std::string component = path.substr(0, slash);
+  path.erase(0, slash == std::string::npos ? slash : slash + 1);
+  return component;
+}
+
 }  // namespace wherry::image

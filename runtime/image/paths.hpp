@@ -21,5 +21,10 @@ struct Split {
   std::string directory, name;
 };
 [[nodiscard]] Split split_path(const std::string& path);
+// The other way round.
+[[nodiscard]] std::string join(const std::string& directory, const std::string& name);
+
+// Takes the first component from a path of any kind; what is between two slashes is "".
+[[nodiscard]] std::string pop_component(std::string& path);
 
 }  // namespace wherry::image

@@ -13,6 +13,7 @@
 #include "image/paths.hpp"
 #include "image/tar.hpp"
 #include "os/core/calls.hpp"
+#include "os/files.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::image {
@@ -23,23 +24,27 @@ class Directory final : public Source {
   Directory(os::Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
   bool has(const std::string& name) override {
-    struct statx status {};
-    auto file = os::openat2(fd_.get(), name.c_str(), os::kPath, kInside);
-    return file && os::statx(file->get(), "", os::kAtEmptyPath, STATX_TYPE, status) &&
-           (status.stx_mode & os::kTypeMask) == os::kTypeRegular;
+    auto file = os::open_regular(fd_.get(), name.c_str(), kInside);
+    if (!file && file.error() != ENOENT && file.error() != ENOTDIR && file.error() != EINVAL) fail(name, file.error());
+    return static_cast<bool>(file);
   }
   Blob open(const std::string& name) override {
-    auto file = os::openat2(fd_.get(), name.c_str(), os::kRdOnly | os::kNonBlock | os::kNoCtty, kInside);
+    auto file = os::open_regular(fd_.get(), name.c_str(), kInside);
     struct statx status {};
-    if (!file) throw Error("open " + name + " in " + path_).because(file.error());
-    if (auto known = os::statx(file->get(), "", os::kAtEmptyPath, STATX_TYPE | STATX_SIZE, status);
-        !known || (status.stx_mode & os::kTypeMask) != os::kTypeRegular)
-      throw Error("open " + name + " in " + path_).detail("it is not a regular file");
+    if (!file) fail(name, file.error());
+    if (auto known = os::statx(file->get(), "", os::kAtEmptyPath, STATX_SIZE, status); !known)
+      fail(name, known.error());
     open_.push_back(std::move(*file));
     return {open_.back().get(), 0, status.stx_size};
   }
 
  private:
+  [[noreturn]] void fail(const std::string& name, int error) const {
+    throw Error("open " + name + " in " + path_)
+        .because(error)
+        .detail(error == EINVAL ? "it is not a regular file" : "");
+  }
+
   static constexpr uint64_t kInside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   os::Fd fd_;
   std::string path_;

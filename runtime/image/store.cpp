@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -19,6 +20,8 @@ namespace {
 
 constexpr const char* kDraftPrefix = ".wherry-unpack.";
 constexpr const char* kLayerFile = "layer.json";
+
+bool is_missing(int error) { return error == ENOENT || error == ENOTDIR; }
 
 os::Fd open_or_throw(os::Result<os::Fd> fd, const std::string& what) {
   if (!fd) throw Error("open " + what).because(fd.error());
@@ -51,7 +54,10 @@ void sweep(int parent) {
   for (const std::string& name : *names) {
     if (name.rfind(kDraftPrefix, 0) != 0) continue;
     auto fd = os::openat(parent, name.c_str(), os::kRdOnly | os::kDirectory | os::kNoFollow);
-    if (fd && lock(fd->get(), LOCK_EX | LOCK_NB)) (void)remove_tree(parent, name.c_str());  // else it stays as it was
+    struct statx status {};
+    const bool ours =
+        fd && os::statx(fd->get(), "", os::kAtEmptyPath, STATX_UID, status) && status.stx_uid == ::geteuid();
+    if (ours && lock(fd->get(), LOCK_EX | LOCK_NB)) (void)remove_tree(parent, name.c_str());  // else it stays as it was
   }
 }
 
@@ -86,13 +92,24 @@ std::string now() {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-// Records that this program wrote. One that cannot be read counts as absent: it is of a newer version, or damaged.
+// Records that this program wrote. What is no JSON object counts as absent: it is of a newer version, or damaged.
 std::optional<Json> read_record(int dir, const char* name) {
   auto text = os::read_file(dir, name, kLargestDocument);
-  if (!text) return std::nullopt;
+  if (is_missing(text.error())) return std::nullopt;
+  if (!text) throw Error(std::string("read ") + name + " of the store").because(text.error());
   Json json = Json::parse(*text, nullptr, false);
   if (json.is_discarded() || !json.is_object()) return std::nullopt;
   return json;
+}
+
+std::uint64_t number_or_zero(const Json& record, const char* name) {
+  const Json& value = member(record, name);
+  return value.is_number_unsigned() ? value.get<std::uint64_t>() : 0;
+}
+
+std::string text_or_none(const Json& record, const char* name) {
+  const Json& value = member(record, name);
+  return value.is_string() ? value.get<std::string>() : std::string();
 }
 
 }  // namespace
@@ -131,6 +148,14 @@ os::Status Draft::publish(int directory, const std::string& name) {
 }
 
 Store::Store(const std::string& path) : path_(path), dir_(make_path(path)) {
+  // Layers are believed by their names, so nobody else may have put them there.
+  struct statx status {};
+  if (auto known = os::statx(dir_.get(), "", os::kAtEmptyPath, STATX_UID | STATX_MODE, status); !known)
+    throw Error("look up " + path).because(known.error());
+  if (status.stx_uid != ::geteuid() || (status.stx_mode & 022U) != 0)
+    throw Error("use the store " + path)
+        .detail("others may write to it")
+        .remedy("name a directory that is the caller's alone");
   lock_ = open_or_throw(os::openat(dir_.get(), "lock", os::kRdWr | os::kCreat | os::kNoFollow, 0600), path + "/lock");
   if (!lock(lock_.get(), LOCK_SH)) throw Error("lock " + path).because(EWOULDBLOCK);
   layers_ = make_and_open(dir_.get(), "layers", path);
@@ -144,7 +169,8 @@ std::string Store::layer_path(const Digest& chain) const { return path_ + "/laye
 
 std::optional<os::Fd> Store::open_layer(const Digest& chain) const {
   auto fd = os::openat(layers_.get(), (chain.hex + "/diff").c_str(), os::kRdOnly | os::kDirectory | os::kNoFollow);
-  if (!fd) return std::nullopt;
+  if (is_missing(fd.error())) return std::nullopt;
+  if (!fd) throw Error("open the layer " + chain.text()).because(fd.error());
   return std::move(*fd);
 }
 
@@ -187,21 +213,34 @@ void Store::record(const Image& image, const std::vector<Digest>& chains) const 
     throw Error("record the image").because(written.error());
 }
 
-// The layers of bundles on other file systems. A bundle that is gone is forgotten.
+// The layers of bundles on other file systems. What cannot be found out must not look unused.
 std::vector<std::string> Store::claimed_elsewhere() const {
   std::vector<std::string> chains;
   auto names = names_in(bundles_.get(), ".");
-  if (!names) return chains;
+  if (!names) throw Error("list " + path_ + "/bundles").because(names.error());
   for (const std::string& name : *names) {
     if (!is_hex(name)) continue;
     auto path = os::read_file(bundles_.get(), name.c_str(), kLargestDocument);
-    if (!path) continue;
+    if (is_missing(path.error())) continue;
+    if (!path) throw Error("read " + path_ + "/bundles/" + name).because(path.error());
     auto used = names_in(os::kAtFdcwd, (*path + "/layers").c_str());
-    if (!used) continue;
+    if (is_missing(used.error())) continue;
+    if (!used) throw Error("list " + *path + "/layers").because(used.error());
     for (std::string& chain : *used)
       if (is_hex(chain)) chains.push_back(std::move(chain));
   }
   return chains;
+}
+
+void Store::forget_gone_bundles() const {
+  auto names = names_in(bundles_.get(), ".");
+  if (!names) throw Error("list " + path_ + "/bundles").because(names.error());
+  for (const std::string& name : *names) {
+    auto path = os::read_file(bundles_.get(), name.c_str(), kLargestDocument);
+    struct statx status {};
+    const bool gone = path && is_missing(os::statx(os::kAtFdcwd, path->c_str(), 0, STATX_TYPE, status).error());
+    if (gone) (void)os::unlinkat(bundles_.get(), name.c_str(), 0);  // or next time
+  }
 }
 
 std::vector<StoredLayer> Store::layers() const {
@@ -216,11 +255,12 @@ std::vector<StoredLayer> Store::layers() const {
     const std::string file = name + "/" + kLayerFile;
     StoredLayer layer{.chain = name, .bundles = elsewhere[name]};
     struct statx status {};
-    if (os::statx(layers_.get(), file.c_str(), os::kAtSymlinkNofollow, STATX_NLINK, status))
-      layer.bundles += status.stx_nlink - 1;
+    const os::Status found = os::statx(layers_.get(), file.c_str(), os::kAtSymlinkNofollow, STATX_NLINK, status);
+    if (!found && !is_missing(found.error())) throw Error("look up " + path_ + "/" + file).because(found.error());
+    if (found) layer.bundles += status.stx_nlink - 1;
     if (const auto record = read_record(layers_.get(), file.c_str())) {
-      layer.bytes = record->value("bytes", std::uint64_t{0});
-      layer.entries = record->value("entries", std::uint64_t{0});
+      layer.bytes = number_or_zero(*record, "bytes");
+      layer.entries = number_or_zero(*record, "entries");
     }
     layers.push_back(std::move(layer));
   }
@@ -238,9 +278,9 @@ std::vector<StoredImage> Store::images() const {
     if (!record || name.size() != 64 + 5) continue;
     StoredImage image;
     image.key = name.substr(0, 64);
-    image.reference = record->value("reference", std::string());
-    image.manifest = record->value("manifest", std::string());
-    image.created = record->value("created", std::string());
+    image.reference = text_or_none(*record, "reference");
+    image.manifest = text_or_none(*record, "manifest");
+    image.created = text_or_none(*record, "created");
     for (const Json& chain : member(*record, "chains"))
       if (chain.is_string()) image.chains.push_back(chain.get<std::string>());
     bool whole = true;
@@ -302,8 +342,10 @@ Store::Reclaimed Store::prune() {
     ++reclaimed.layers;
     reclaimed.bytes += layer.bytes;
   }
+  forget_gone_bundles();
   auto names = names_in(images_.get(), ".");
-  for (const std::string& name : names ? *names : std::vector<std::string>()) {
+  if (!names) throw Error("list " + path_ + "/images").because(names.error());
+  for (const std::string& name : *names) {
     const auto record = read_record(images_.get(), name.c_str());
     const bool whole = record && std::ranges::all_of(member(*record, "chains"), [&](const Json& chain) {
                          return chain.is_string() && kept.contains(chain.get<std::string>());

@@ -86,6 +86,7 @@ class Store {
 
  private:
   [[nodiscard]] std::vector<std::string> claimed_elsewhere() const;
+  void forget_gone_bundles() const;
   void remove_abandoned() const;
 
   std::string path_;

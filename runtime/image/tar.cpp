@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kBlockSize = 512;
 constexpr std::uint64_t kLongestName = 4095;            // PATH_MAX without its NUL
-constexpr std::uint64_t kLongestExtension = 1U << 20U;  // one PAX header or GNU long name, with its xattrs
+constexpr std::uint64_t kLongestExtension = 1U << 20U;  // all PAX headers and GNU long names of an entry
 constexpr std::size_t kMostSegments = 1U << 16U;
 constexpr std::uint64_t kLargestFile = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kMostXattrs = 1024;
@@ -161,6 +161,7 @@ struct TarReader::Extended {
   std::map<std::string, std::string, std::less<>> records;
   std::vector<std::uint64_t> map;  // PAX 0.0: one record for each number
   std::optional<std::string> long_name, long_link;
+  std::uint64_t size = 0;  // bytes of all of them
 
   [[nodiscard]] const std::string* find(std::string_view key) const {
     const auto found = records.find(key);
@@ -224,8 +225,9 @@ void TarReader::drain() {
   }
 }
 
-std::string TarReader::read_text(std::uint64_t size) {
-  if (size > kLongestExtension) corrupt("an extended header is larger than 1 MiB");
+std::string TarReader::read_text(std::uint64_t size, Extended& extended) {
+  if (size > kLongestExtension - extended.size) corrupt("the extended headers of an entry are larger than 1 MiB");
+  extended.size += size;
   std::string text(static_cast<std::size_t>(size), '\0');
   read_exactly(text.data(), text.size());
   skip(padding_of(size));
@@ -234,7 +236,7 @@ std::string TarReader::read_text(std::uint64_t size) {
 
 // "LENGTH KEY=VALUE\n", where LENGTH counts itself and the newline.
 void TarReader::read_pax(std::uint64_t size, Extended& extended) {
-  const std::string text = read_text(size);
+  const std::string text = read_text(size, extended);
   std::string_view rest = text;
   while (!rest.empty()) {
     const std::size_t space = rest.find(' ');
@@ -290,10 +292,10 @@ bool TarReader::next(Entry& entry) {
         break;
       }
       case 'L':
-        extended.long_name = until_nul(read_text(size));
+        extended.long_name = until_nul(read_text(size, extended));
         break;
       case 'K':
-        extended.long_link = until_nul(read_text(size));
+        extended.long_link = until_nul(read_text(size, extended));
         break;
       default:
         read_entry(block, extended, entry);

@@ -70,7 +70,7 @@ class TarReader {
   void read_exactly(char* to, std::size_t size);
   void skip(std::uint64_t size);
   bool refill();
-  std::string read_text(std::uint64_t size);
+  std::string read_text(std::uint64_t size, Extended& extended);
   void read_pax(std::uint64_t size, Extended& extended);
   void read_entry(const Block& block, Extended& extended, Entry& entry);
   void read_sparse(const Block& block, Extended& extended, Entry& entry);

@@ -64,7 +64,8 @@ Tree::Tree(os::Fd root, TreeOptions options, std::vector<int> lowers)
       uid_(::geteuid()),
       gid_(::getegid()) {
   struct statx status {};
-  if (!lowers_.empty() && os::statx(root_.get(), "", os::kAtEmptyPath, STATX_BASIC_STATS, status)) {
+  if (!lowers_.empty()) {
+    check(os::statx(root_.get(), "", os::kAtEmptyPath, STATX_BASIC_STATS, status), "look up", "the root of the layer");
     adopt("", status);
     return;
   }
@@ -312,6 +313,7 @@ void Tree::make_node(const Place& place, const Entry& entry) {
 }
 
 void Tree::finish() {
+  drop_idle_whiteouts();
   // From the leaves: a mode may close the way to what is below.
   for (auto at = directories_.rbegin(); at != directories_.rend(); ++at) {
     const auto& [path, directory] = *at;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "image/layers.hpp"
 #include "image/tar.hpp"
 #include "os/core/calls.hpp"
 
@@ -131,22 +132,19 @@ class Tree {
   bool is_of_layer(const std::string& path) const;
   bool holds_of_layer(const std::string& path) const;
   void set_opaque(const std::string& directory);
+  void drop_idle_whiteouts();
 
   // tree_lower.cpp: what the layers below have at a place
-  struct Below {
-    int lower = -1;  // -1: nothing
-    struct statx status {};
-  };
-  Below look_below(const std::string& path);
-  bool is_opaque_in(int lower, const std::string& path);
-  void copy_directory_attributes(const Below& below, const std::string& path);
+  Layers::Found look_below(const std::string& path);
+  void copy_directory_attributes(const Layers::Found& below, const std::string& path);
   bool copy_up(const Place& place);
   void copy_file(int lower, const Place& place, const Entry& entry);
 
   os::Fd root_;
   TreeOptions options_;
-  std::vector<int> lowers_;
+  Layers lowers_;
   Directories directories_;
+  std::vector<std::string> whiteouts_;    // made for overlayfs
   std::string last_wanted_, last_found_;  // the directory of the entry before: most often the next one's, too
   std::array<Kept, 32> kept_;
   std::uint64_t uses_ = 0;
@@ -170,11 +168,5 @@ void copy_xattrs(int from, int to);
 
 // What is in it but for "." and "..", in no order. `path` is not followed when it is a link.
 [[nodiscard]] os::Result<std::vector<std::string>> names_in(int directory, const char* path);
-
-// overlayfs(5) with userxattr
-inline constexpr const char* kOpaqueName = "user.overlay.opaque";
-[[nodiscard]] inline bool is_whiteout(const struct statx& status) noexcept {
-  return (status.stx_mode & os::kTypeMask) == os::kTypeChar && status.stx_rdev_major == 0 && status.stx_rdev_minor == 0;
-}
 
 }  // namespace wherry::image

@@ -9,21 +9,9 @@
 namespace wherry::image {
 namespace {
 
-constexpr int kMostLinks = 40;  // path_resolution(7)
 constexpr uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 
-std::string join(const std::string& directory, const std::string& name) {
-  return directory.empty() ? name : directory + "/" + name;
-}
-
 unsigned type_of(const struct statx& status) { return status.stx_mode & os::kTypeMask; }
-
-std::string pop_component(std::string& path) {
-  const std::size_t slash = path.find('/');
-  std::string component = path.substr(0, slash);
-  path.erase(0, slash == std::string::npos ? slash : slash + 1);
-  return component;
-}
 
 bool starts_below(const std::string& path, const std::string& directory) {
   return directory.empty() || path == directory ||
@@ -99,8 +87,8 @@ void Tree::make_implied(const std::string& directory, const std::string& name) {
   directories_.insert_or_assign(path, made);
   remember(path);
   if (!options_.overlay) return;
-  const Below below = look_below(path);
-  if (below.lower >= 0 && type_of(below.status) == os::kTypeDirectory) copy_directory_attributes(below, path);
+  const Layers::Found below = look_below(path);
+  if (below.type() == os::kTypeDirectory) copy_directory_attributes(below, path);
 }
 
 // One component further. False: it is not there, and is not to be made.
@@ -117,25 +105,22 @@ bool Tree::enter(std::string& at, std::string& rest, const std::string& componen
   int link_in = parent;
   std::string link_name = component;
   if (!exists && options_.overlay) {
-    const Below below = look_below(next);
-    if (below.lower >= 0 && type_of(below.status) == os::kTypeSymlink) {
+    const Layers::Found below = look_below(next);
+    if (below.type() == os::kTypeSymlink) {
       status = below.status;
       exists = true;
-      link_in = below.lower;
+      link_in = below.root;
       link_name = next;
-    } else if (below.lower >= 0 && !create) {
+    } else if (below.root >= 0 && !create) {
       // A directory of the layers below in which this one has nothing.
-      if (type_of(below.status) != os::kTypeDirectory) return false;
+      if (below.type() != os::kTypeDirectory) return false;
       make_implied(at, component);
       return at = next, true;
     }
   }
   if (exists && !hides && type_of(status) == os::kTypeDirectory) return adopt(next, status), at = next, true;
   if (exists && !hides && type_of(status) == os::kTypeSymlink) {
-    char target[4096];
-    auto size = os::readlinkat(link_in, link_name.c_str(), target, sizeof target);
-    if (!size) throw Error("read the link " + next).because(size.error());
-    const std::string text(target, static_cast<std::size_t>(*size));
+    const std::string text = read_link(link_in, link_name);
     if (text.substr(0, 1) == "/") at.clear();
     rest = rest.empty() ? text : text + "/" + rest;
     return true;

@@ -23,14 +23,14 @@ bool Tree::holds_of_layer(const std::string& path) const {
 
 void Tree::whiteout(const std::string& directory, const std::string& name) {
   if (name == kOpaqueEntry) {
-    const auto found = find_directory(directory, options_.overlay);
+    const auto found = find_directory(directory, false);
     if (!found) return;
     return options_.overlay ? set_opaque(*found) : hide_all(*found);
   }
   const std::string hidden = name.substr(kPrefix.size());
   if (hidden.empty() || hidden == "." || hidden == "..")
     throw Error("unpack " + directory + "/" + name).detail("it is a whiteout of nothing");
-  const auto found = find_directory(directory, options_.overlay);
+  const auto found = find_directory(directory, false);
   if (found) hide(*found, hidden);
 }
 
@@ -38,14 +38,31 @@ void Tree::hide(const std::string& directory, const std::string& name) {
   if (!options_.overlay) return layer_ == 0 ? void() : remove_lower(directory, name);
   const int fd = open_directory(directory);
   const os::Status made = os::mknodat(fd, name.c_str(), os::kTypeChar, 0);
-  if (made) return;
-  const std::string path = directory.empty() ? name : directory + "/" + name;
+  const std::string path = join(directory, name);
+  if (made) return whiteouts_.push_back(path);
   if (made.error() != EEXIST) throw Error("make the whiteout of " + path).because(made.error());
   struct statx status {};
   if (auto found = os::statx(fd, name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found)
     throw Error("look up " + path).because(found.error());
   // What this layer has stays; a file of it hides what is below by itself.
   if ((status.stx_mode & os::kTypeMask) == os::kTypeDirectory) set_opaque(path);
+}
+
+// Where there is nothing to hide, overlayfs reads the directory as it is, and would list a whiteout.
+void Tree::drop_idle_whiteouts() {
+  for (const std::string& path : whiteouts_) {
+    const Split at = split_path(path);
+    if (!at.directory.empty() && !directories_.contains(at.directory)) continue;  // replaced meanwhile
+    if (look_below(path).root >= 0) continue;
+    struct statx status {};
+    const int fd = open_directory(at.directory);
+    const os::Status found = os::statx(fd, at.name.c_str(), os::kAtSymlinkNofollow, STATX_BASIC_STATS, status);
+    if (!found && found.error() != ENOENT) throw Error("look up " + path).because(found.error());
+    if (!found || !is_whiteout(status)) continue;
+    if (auto gone = os::unlinkat(fd, at.name.c_str(), 0); !gone)
+      throw Error("remove the whiteout of " + path).because(gone.error());
+  }
+  whiteouts_.clear();
 }
 
 void Tree::hide_all(const std::string& directory) {
@@ -59,7 +76,7 @@ void Tree::remove_lower_children(const std::string& directory) {
 }
 
 void Tree::remove_lower(const std::string& directory, const std::string& name) {
-  const std::string path = directory.empty() ? name : directory + "/" + name;
+  const std::string path = join(directory, name);
   const int fd = open_directory(directory);
   if (!is_of_layer(path) && !holds_of_layer(path)) {
     forget(path);
@@ -67,7 +84,10 @@ void Tree::remove_lower(const std::string& directory, const std::string& name) {
     return;
   }
   struct statx status {};
-  if (auto found = os::statx(fd, name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found) return;
+  if (auto found = os::statx(fd, name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found) {
+    if (found.error() == ENOENT) return;
+    throw Error("look up " + path).because(found.error());
+  }
   if ((status.stx_mode & os::kTypeMask) == os::kTypeDirectory) remove_lower_children(path);
 }
 

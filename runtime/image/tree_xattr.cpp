@@ -29,7 +29,8 @@ std::vector<std::string> names_of(int fd) {
     size = os::result_of(os::raw_syscall(__NR_flistxattr, fd, os::address(large.data()), kListSize));
     text = large.data();
   }
-  if (!size) return names;  // the file system has none
+  if (size.error() == EOPNOTSUPP) return names;
+  if (!size) throw Error("list extended attributes").because(size.error());
   for (long at = 0; at < *size; at += static_cast<long>(names.back().size()) + 1) names.emplace_back(text + at);
   return names;
 }

@@ -129,12 +129,12 @@ class Unpacking {
     std::vector<LayerBlob> blobs;
     for (const Layer& layer : image_.layers) blobs.push_back(layer.blob);
     begin(blobs);
-    Tree tree(make_directory(draft.fd(), "rootfs", 0755), tree_options());
+    Tree tree(make_directory(draft.fd(), "rootfs", 0755), options_.tree);
     for (std::size_t i = 0; i < image_.layers.size(); ++i) apply(tree, i, i);
     tree.finish();
     take_over(tree);
-    const os::Fd rootfs = open_rootfs(draft.fd());
-    write_config(draft.fd(), options_.convert, {rootfs.get()});
+    const os::Fd rootfs = open_directory(draft.fd(), "rootfs");
+    write_config(draft.fd(), options_.convert, Layers({rootfs.get()}));
     publish(draft, target);
     return std::move(result_);
   }
@@ -147,21 +147,21 @@ class Unpacking {
       if (!store.open_layer(chains_[i])) missing.push_back(image_.layers[i].blob);
     begin(missing);
     std::deque<os::Fd> layers;  // the topmost first
-    std::size_t next = 0;
+    std::vector<NewLayer> made;
     for (std::size_t i = 0; i < chains_.size(); ++i) {
       auto there = store.open_layer(chains_[i]);
-      if (!there && next == missing.size()) throw Error("use the store").detail("a layer has disappeared");
       if (there) {
         ++result_.reused;
         watcher_.layer(image_.layers[i].name, image_.layers[i].blob.blob.size, true);
       } else {
-        add_layer(store, i, next++, layers);
-        there = store.open_layer(chains_[i]);
+        if (made.size() == missing.size()) throw Error("use the store").detail("a layer has disappeared");
+        made.push_back(make_layer(store, i, made.size(), layers));
+        there = open_directory(made.back().draft->fd(), "diff");
       }
-      if (!there) throw Error("open the layer " + chains_[i].text()).because(ENOENT);
       layers.push_front(std::move(*there));
       ++done_;
     }
+    publish_layers(store, made);
     store.record(image_, chains_);
     make_overlay_bundle(store, target, layers);
     return std::move(result_);
@@ -171,20 +171,10 @@ class Unpacking {
   void begin(const std::vector<LayerBlob>& blobs) {
     blobs_ = blobs;
     for (const LayerBlob& blob : blobs_) total_ += blob.blob.size;
-    ahead_ = std::make_unique<Ahead>(blobs_, options_.limits);
+    ahead_ = std::make_unique<Ahead>(blobs_, options_.tree.limits);
   }
 
   void tell() { watcher_.progress(ahead_->read(), total_, done_, image_.layers.size()); }
-
-  [[nodiscard]] TreeOptions tree_options() const {
-    TreeOptions options;
-    options.own = options_.own;
-    options.devices = options_.devices;
-    options.uids = options_.uids;
-    options.gids = options_.gids;
-    options.limits = options_.limits;
-    return options;
-  }
 
   // Layer `index` of the image, stream `at` of those to be read.
   void apply(Tree& tree, std::size_t index, std::size_t at) {
@@ -217,9 +207,9 @@ class Unpacking {
                                  " device nodes became empty files, the first: " + losses.first_device);
   }
 
-  static os::Fd open_rootfs(int bundle) {
-    auto fd = os::openat(bundle, "rootfs", os::kRdOnly | os::kDirectory | os::kNoFollow);
-    if (!fd) throw Error("open the root of the bundle").because(fd.error());
+  static os::Fd open_directory(int parent, const char* name) {
+    auto fd = os::openat(parent, name, os::kRdOnly | os::kDirectory | os::kNoFollow);
+    if (!fd) throw Error(std::string("open the directory ") + name).because(fd.error());
     return std::move(*fd);
   }
 
@@ -228,29 +218,47 @@ class Unpacking {
     for (const Digest& diff_id : image_.configuration.diff_ids) {
       chains_.push_back(chain_id(below, diff_id));
       below = chains_.back().text();
-      if (chains_.back().algorithm != Algorithm::kSha256) {  // the store's names are of one kind
-        chains_.back() = digest_of(Algorithm::kSha256, below);
-      }
     }
+    // The store's names are of one kind, and a tree without owners or devices is not that of the chainID.
+    const std::string lacks =
+        std::string(options_.tree.own ? "" : " without owners") + (options_.tree.devices ? "" : " without devices");
+    for (Digest& chain : chains_)
+      if (!lacks.empty() || chain.algorithm != Algorithm::kSha256)
+        chain = digest_of(Algorithm::kSha256, chain.text() + lacks);
     if (chains_.empty()) throw Error("unpack the image").detail("it has no layer").remedy("use --layers flat");
   }
 
-  void add_layer(const Store& store, std::size_t index, std::size_t at, const std::deque<os::Fd>& below) {
-    Draft draft = store.draft();
-    TreeOptions options = tree_options();
+  struct NewLayer {
+    std::unique_ptr<Draft> draft;
+    std::size_t index = 0;
+    std::uint64_t bytes = 0, entries = 0;
+  };
+
+  NewLayer make_layer(const Store& store, std::size_t index, std::size_t at, const std::deque<os::Fd>& below) {
+    NewLayer made{std::unique_ptr<Draft>(new Draft(store.draft())), index};
+    TreeOptions options = options_.tree;
     options.overlay = true;
     options.uids.clear();  // the mount maps ids
     options.gids.clear();
-    std::vector<int> lowers;
-    for (const os::Fd& fd : below) lowers.push_back(fd.get());
-    os::Fd root = make_directory(draft.fd(), "diff", 0755);
+    const std::vector<int> lowers = numbers(below);
+    os::Fd root = make_directory(made.draft->fd(), "diff", 0755);
     // A layer that says nothing about the root shows that of the layer below, since overlayfs shows the topmost.
-    if (!lowers.empty()) copy_directory(lowers.front(), root.get(), options_.own);
+    if (!lowers.empty()) copy_directory(lowers.front(), root.get(), options_.tree.own);
     Tree tree(std::move(root), options, lowers);
     apply(tree, index, at);
     tree.finish();
     take_over(tree);
-    store.publish(draft, chains_[index], tree.bytes(), tree.entries());
+    made.bytes = tree.bytes();
+    made.entries = tree.entries();
+    return made;
+  }
+
+  // What is in the store is believed by its name: it must be whole even after the power was cut.
+  void publish_layers(const Store& store, const std::vector<NewLayer>& made) {
+    if (made.empty()) return;
+    if (auto kept = os::status_of(os::raw_syscall(__NR_syncfs, made.front().draft->fd())); !kept)
+      throw Error("write the layers to the disk").because(kept.error());
+    for (const NewLayer& layer : made) store.publish(*layer.draft, chains_[layer.index], layer.bytes, layer.entries);
   }
 
   void make_overlay_bundle(const Store& store, const Target& target, const std::deque<os::Fd>& layers) {
@@ -259,39 +267,27 @@ class Unpacking {
     const os::Fd changes = make_directory(draft.fd(), "overlay", 0700);
     const os::Fd upper = make_directory(changes.get(), "upper", 0755);
     const os::Fd work = make_directory(changes.get(), "work", 0755);
-    copy_directory(layers.front().get(), upper.get(), options_.own);
+    copy_directory(layers.front().get(), upper.get(), options_.tree.own);
     store.claim(draft.fd(), target.path, chains_);
     ConvertOptions convert = options_.convert;
     for (auto chain = chains_.rbegin(); chain != chains_.rend(); ++chain)
       convert.lowers.push_back(store.layer_path(*chain));
     convert.upper = target.path + "/overlay/upper";
     convert.work = target.path + "/overlay/work";
-    std::vector<int> roots;
-    for (const os::Fd& fd : layers) roots.push_back(fd.get());
-    write_config(draft.fd(), convert, roots);
+    write_config(draft.fd(), convert, Layers(numbers(layers)));
     publish(draft, target);
   }
 
-  // passwd(5) and group(5) of the topmost layer that has one; a link must stay inside its own layer.
-  static std::string read_accounts(const std::vector<int>& roots, const char* path) {
-    for (const int root : roots) {
-      auto fd = os::openat2(root, path, os::kRdOnly | os::kNonBlock | os::kNoCtty,
-                            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
-      if (!fd && fd.error() == ENXIO) return {};  // a whiteout
-      if (!fd) continue;
-      struct statx status {};
-      const bool known = static_cast<bool>(os::statx(fd->get(), "", os::kAtEmptyPath, STATX_TYPE, status));
-      if (!known || (status.stx_mode & os::kTypeMask) != os::kTypeRegular) return {};
-      auto text = os::read_all(fd->get(), kLargestAccounts);
-      if (!text) throw Error(std::string("read /") + path + " of the image").because(text.error());
-      return std::move(*text);
-    }
-    return {};
+  static std::vector<int> numbers(const std::deque<os::Fd>& fds) {
+    std::vector<int> list;
+    for (const os::Fd& fd : fds) list.push_back(fd.get());
+    return list;
   }
 
-  void write_config(int bundle, const ConvertOptions& options, const std::vector<int>& roots) {
+  void write_config(int bundle, const ConvertOptions& options, const Layers& root) {
     const Account account =
-        find_account(image_.configuration.user, read_accounts(roots, "etc/passwd"), read_accounts(roots, "etc/group"));
+        find_account(image_.configuration.user, root.read("etc/passwd", kLargestAccounts).value_or(""),
+                     root.read("etc/group", kLargestAccounts).value_or(""));
     Converted converted = convert(image_.configuration, account, options);
     result_.warnings.insert(result_.warnings.end(), converted.warnings.begin(), converted.warnings.end());
     write_file(bundle, "config.json", converted.json);
@@ -313,7 +309,7 @@ class Unpacking {
 
 Unpacked unpack(const UnpackOptions& options, Watcher& watcher) {
   const Target target = open_target(options.bundle);
-  if (is_bundle_archive(options.source)) {
+  if (is_bundle_archive(options.source, options.tree.limits)) {
     Draft draft(target.parent.get(), target.parent_path);
     Unpacked result = unpack_bundle_archive(options, draft.fd(), watcher);
     publish(draft, target);

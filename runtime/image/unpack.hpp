@@ -21,9 +21,7 @@ struct UnpackOptions {
   LayerMode mode = LayerMode::kFlat;
   std::string store;  // of layers, for kOverlay
   ConvertOptions convert;
-  bool own = true, devices = true;  // TreeOptions
-  std::vector<IdRange> uids, gids;  // TreeOptions: of files, for kFlat
-  Limits limits;
+  TreeOptions tree;  // its maps are for kFlat
 };
 
 // What is seen while it goes on. Called by the thread that called unpack(), often; an exception ends the unpacking and

@@ -23,6 +23,16 @@ Result<std::string> read_file(int dir, const char* path, std::size_t limit) {
   return fd ? read_all(fd->get(), limit) : Result<std::string>::failure(fd.error());
 }
 
+Result<Fd> open_regular(int dir, const char* path, uint64_t resolve) {
+  auto place = openat2(dir, path, kPath, resolve);
+  if (!place) return place;
+  struct statx status {};
+  if (auto known = statx(place->get(), "", kAtEmptyPath, STATX_TYPE, status); !known)
+    return Result<Fd>::failure(known.error());
+  if ((status.stx_mode & kTypeMask) != kTypeRegular) return Result<Fd>::failure(EINVAL);
+  return openat(kAtFdcwd, ("/proc/self/fd/" + std::to_string(place->get())).c_str(), kRdOnly | kNoCtty);
+}
+
 Status write_all(int fd, std::string_view data) noexcept {
   while (!data.empty()) {
     auto written = write(fd, data.data(), data.size());

@@ -13,6 +13,10 @@ namespace wherry::os {
 Result<std::string> read_all(int fd, std::size_t limit);
 Result<std::string> read_file(int dir, const char* path, std::size_t limit);
 
+// For reading, only if it is a regular file: EINVAL for all else, which is not even opened, since that alone acts on
+// some devices. `resolve` is openat2(2)'s. Needs procfs.
+Result<Fd> open_regular(int dir, const char* path, uint64_t resolve);
+
 Status write_all(int fd, std::string_view data) noexcept;
 // Makes a new file; EEXIST when there is one.
 Status create_file(int dir, const char* name, std::string_view data, unsigned mode) noexcept;

@@ -62,19 +62,19 @@ void set_limits(const Raw& raw, image::Limits& limits) {
 
 // Whose files they are, and in which namespace the container will run.
 void set_owners(const Raw& raw, const Identity& identity, image::UnpackOptions& options) {
-  for (const std::string& text : raw.uid_map) options.uids.push_back(parse_range("--uid-map", text));
-  for (const std::string& text : raw.gid_map) options.gids.push_back(parse_range("--gid-map", text));
-  if (options.uids.empty() != options.gids.empty()) throw Error("--uid-map and --gid-map go together");
-  const bool maps = !options.uids.empty();
+  for (const std::string& text : raw.uid_map) options.tree.uids.push_back(parse_range("--uid-map", text));
+  for (const std::string& text : raw.gid_map) options.tree.gids.push_back(parse_range("--gid-map", text));
+  if (options.tree.uids.empty() != options.tree.gids.empty()) throw Error("--uid-map and --gid-map go together");
+  const bool maps = !options.tree.uids.empty();
   if (maps && (raw.rootless || !identity.privileged))
     throw Error("--uid-map")
         .detail("a user without privileges has the ids of /etc/subuid")
         .remedy("be root, or leave it away");
-  options.convert.uids = options.uids;
-  options.convert.gids = options.gids;
+  options.convert.uids = options.tree.uids;
+  options.convert.gids = options.tree.gids;
   if (!raw.rootless && identity.privileged) return;
-  options.own = identity.many_ids && !identity.privileged;
-  options.devices = false;
+  options.tree.own = identity.many_ids && !identity.privileged;
+  options.tree.devices = false;
   options.convert.rootless = true;
   options.convert.uids = identity.privileged ? std::vector<image::IdRange>{{0, identity.uid, 1}} : identity.uids;
   options.convert.gids = identity.privileged ? std::vector<image::IdRange>{{0, identity.gid, 1}} : identity.gids;
@@ -157,7 +157,7 @@ int unpack_command(const Invocation& invocation) {
   options.convert.profile = image::parse_profile(raw.profile);
   options.convert.terminal = raw.terminal;
   if (!raw.platform.empty()) options.choice.platform = image::parse_platform(raw.platform);
-  set_limits(raw, options.limits);
+  set_limits(raw, options.tree.limits);
   set_owners(raw, invocation.identity, options);
   if (raw.layers != "flat" || raw.temporary) options.store = store_path(raw.store, invocation.identity);
   options.mode = layer_mode(raw.layers, options.store);

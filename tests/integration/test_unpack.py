@@ -2,6 +2,7 @@
 """`wherry unpack`: image-spec layer.md and what hostile images try, each with archives made by hand."""
 
 import functools
+import gzip
 import json
 import os
 import shutil
@@ -16,6 +17,11 @@ from itest.image import INDEX, MANIFEST, Layout, digest, entry, tar
 
 HARD, LINK, CHAR, FIFO = tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE
 BUNDLES = iter(range(1, 10**6))
+LISTING = "find . -printf '%P %y %m %U %l\\n' | sort"
+
+
+def has_id_helpers():
+    return shutil.which("newuidmap") and shutil.which("newgidmap")
 
 
 def ours(function):
@@ -268,6 +274,59 @@ def test_archive_is_cut_off(t):
         unpack(t, made.write(made.image(whole[:size])), ok=False)
 
 
+def char_device(name, major, minor):
+    made = entry(name, kind=CHAR)
+    made[0].devmajor, made[0].devminor = major, minor
+    return made
+
+
+@ours
+def test_no_device_of_the_image_is_opened(t):  # to open a watchdog's is to start it
+    fifo, device = entry("etc/passwd", kind=FIFO), char_device("etc/passwd", 1, 5)  # /dev/zero would never end
+    for evil in (fifo, device, entry("etc/passwd", kind=LINK, link="../etc/passwd")):
+        text = refused(t, [evil], config={"User": "me"})
+        t.contains_any(text, "me is not in the image's /etc/passwd", "ELOOP")
+    path = os.path.join(t.dir, "evil.tar")
+    for kind in (entry("config.json", kind=FIFO), char_device("config.json", 1, 5)):
+        with open(path, "wb") as file:
+            file.write(tar(kind, entry("rootfs")))
+        t.contains(unpack(t, path, ok=False), "config.json of the archive: EINVAL")
+    made = layout(t)
+    image = made.write(made.image(tar(entry("a", "x"))))
+    os.unlink(os.path.join(image, "index.json"))
+    os.mkfifo(os.path.join(image, "index.json"))
+    t.contains(unpack(t, image, ok=False), "index.json")
+
+
+@ours
+def test_extended_headers_have_one_limit_together(t):
+    archive = b""
+    for number in range(8):
+        archive += tar(entry("f", "", xattrs={f"user.{number}": "v" * 200_000}))[:-1024 - 512]
+    made = layout(t)
+    t.contains(unpack(t, made.write(made.image(archive + tar(entry("f", "")))), ok=False), "1 MiB")
+
+
+@ours
+def test_bomb_instead_of_a_bundle(t):
+    path = os.path.join(t.dir, "bomb.tar.gz")
+    with open(path, "wb") as file:
+        file.write(gzip.compress(tar(entry("config.json", b"\0" * 90_000_000), entry("rootfs"))))
+    t.contains(unpack(t, path, "--max-ratio", "50", ok=False), "50 times")
+    t.contains(unpack(t, path, "--max-bytes", "1000000", ok=False), "1000000 bytes")
+
+
+@ours
+def test_index_that_names_one_document_many_times(t):
+    made = layout(t)
+    large = made.document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "annotations": {"a": "x" * 4_000_000}},
+                          INDEX)
+    started = time.monotonic()
+    text = unpack(t, made.write(*[large] * 9000), ok=False)
+    t.contains(text, "too large")
+    t.true(time.monotonic() - started < 60, "it does not read all of them")
+
+
 # --- digests ----------------------------------------------------------------------------------------------------------
 
 @ours
@@ -428,6 +487,15 @@ def drafts(t):
 
 
 @ours
+def test_drafts_of_others_are_left_alone(t):
+    theirs = t.directory(".wherry-unpack.theirs")
+    os.chown(theirs, 12345, 12345)
+    flat(t, [entry("a", "x")])
+    t.equal(drafts(t), [os.path.basename(theirs)], "what is left")
+    os.rmdir(theirs)
+
+
+@ours
 def test_interrupted_leaves_nothing(t):
     result, bundle = interrupt(t, signal.SIGINT)
     t.equal((result.code, os.path.exists(bundle), drafts(t)), (130, False, []), "what is left")
@@ -494,24 +562,154 @@ def test_overlay_shows_what_flat_has(t):
     flat_root = unpack(t, made.path)
     store = os.path.join(t.dir, "store2")
     bundle, _ = overlay(t, made.path, store)
+    plain = subprocess.run(["sh", "-c", f"cd {flat_root} && {LISTING}"], check=True, stdout=subprocess.PIPE,
+                           text=True).stdout
+    t.equal(merged(t, bundle), plain, "the tree")
+
+
+def merged(t, bundle):
+    """What overlayfs makes of a bundle's layers, as a listing."""
     with open(os.path.join(bundle, "config.json"), encoding="utf-8") as file:
-        options = json.load(file)["mounts"][0]["options"]
-    mount = t.directory("merged")
-    script = (f"mount -t overlay overlay -o {','.join(o for o in options)} {mount} && cd {mount} && "
-              "find . -printf '%P %y %m %U %l\\n' | sort")
-    merged = subprocess.run(["unshare", "-m", "sh", "-c", script], check=True, stdout=subprocess.PIPE, text=True).stdout
-    plain = subprocess.run(["sh", "-c", f"cd {flat_root} && find . -printf '%P %y %m %U %l\\n' | sort"], check=True,
-                           stdout=subprocess.PIPE, text=True).stdout
-    t.equal(merged, plain, "the tree")
+        options = ",".join(json.load(file)["mounts"][0]["options"])
+    script = f"mount -t overlay overlay -o {options} {t.directory('merged')} && cd {t.path('merged')} && {LISTING}"
+    return subprocess.run(["unshare", "-m", "sh", "-c", script], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @ours
-def test_overlay_with_a_user_namespace_is_refused(t):
-    bundle, _ = overlay(t, runnable(t), os.path.join(t.dir, "store"), "--uid-map", "0:100000:65536", "--gid-map",
-                        "0:100000:65536")
-    result = run_bundle(t, bundle)
-    t.true(result.code != 0, "it cannot run")
-    t.contains(result.text, "/mounts/0", "--layers flat")
+def test_overlay_lists_no_idle_whiteout(t):
+    layers = [[entry(".wh.none", ""), entry("d"), entry("d/.wh.none", ""), entry("d/f", "1")],
+              [entry("e/.wh.none", ""), entry("e/f", "1"), entry("g/s/.wh.x", ""), entry("g/.wh..wh..opq", ""),
+               entry("r/.wh.x", ""), entry("r", "a file after all"), entry("d/.wh.f", "")]]
+    made = layout(t)
+    made.write(made.image(*[tar(*layer) for layer in layers]))
+    plain = subprocess.run(["sh", "-c", f"cd {unpack(t, made.path)} && {LISTING}"], check=True, stdout=subprocess.PIPE,
+                           text=True).stdout
+    bundle, _ = overlay(t, made.path, os.path.join(t.dir, "store"))
+    t.equal(merged(t, bundle), plain, "the tree")
+
+
+@ours
+def test_overlay_looks_below_covered_links(t):
+    layers = [[entry("b"), entry("b/x", "1"), entry("a", kind=LINK, link="b")], [entry("a"), entry("a/y", "2")],
+              [entry("h", kind=HARD, link="a/x")]]
+    refused(t, *layers)
+    made = layout(t)
+    made.write(made.image(*[tar(*layer) for layer in layers]))
+    text = unpack(t, made.path, "--layers", "overlay", "--store", os.path.join(t.dir, "store"), ok=False)
+    t.contains(text, "is not there")
+
+
+@ours
+def test_overlay_finds_users_where_the_container_will(t):
+    lower = [entry("etc/passwd", "me:x:1000:1000::/:/bin/sh\n"), entry("usr/share/passwd", "me:x:7:7::/:/bin/sh\n")]
+    for upper, uid in (([entry("etc/passwd", kind=LINK, link="/usr/share/passwd")], 7), ([entry("etc/other", "")], 1000),
+                       ([entry("etc/.wh..wh..opq", "")], None), ([entry(".wh.etc", "")], None), ([entry("etc", "")], None),
+                       ([entry("etc/.wh.passwd", "")], None)):
+        made = layout(t)
+        made.write(made.image(tar(*lower), tar(*upper), config={"User": "me"}))
+        store = os.path.join(t.dir, "store")
+        if uid is None:
+            t.contains(unpack(t, made.path, "--layers", "overlay", "--store", store, ok=False), "/etc/passwd")
+            continue
+        bundle, _ = overlay(t, made.path, store)
+        with open(os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+            t.equal(json.load(file)["process"]["user"]["uid"], uid, str(upper))
+
+
+@ours
+def test_layers_without_owners_are_others(t):
+    made = layout(t)
+    made.write(made.image(tar(entry("a", "x", uid=33))))
+    store = os.path.join(t.dir, "store")
+    for flags, wanted in ((["--rootless"], 0), ([], 33)):
+        _, said = overlay(t, made.path, store, *flags)
+        t.equal(said["reused"], 0, "reused")
+        owners = {os.stat(os.path.join(store, "layers", name, "diff/a")).st_uid for name in names(store, "layers")}
+        t.true(wanted in owners, f"{owners} has {wanted}")
+
+
+@ours
+def test_store_of_others_is_refused(t):
+    source = runnable(t)
+    for prepare in (lambda path: os.chown(path, 12345, 12345), lambda path: os.chmod(path, 0o777)):
+        store = t.directory(f"store{next(BUNDLES)}", 0o700)
+        prepare(store)
+        t.contains(unpack(t, source, "--layers", "overlay", "--store", store, ok=False), "others may write to it")
+        t.equal(names(store), [], "what is in it")
+
+
+@ours
+def test_prune_keeps_what_it_cannot_look_up(t):
+    store, other = os.path.join(t.dir, "store"), t.directory("other")
+    t.mount("tmpfs", other, "tmpfs")  # the bundle is on another file system
+    bundle, _ = overlay(t, runnable(t), store, bundle=os.path.join(other, "bundle"))
+    t.contains(t.runtime.ok("prune", "--store", store).out, "removed 0 layers")
+    record = os.path.join(store, "bundles", names(store, "bundles")[0])
+    with open(record, encoding="utf-8") as file:
+        path = file.read()
+    t.equal(path, bundle, "the record")
+    with open(record, "w", encoding="utf-8") as file:
+        file.write("/" + "x" * 300)  # ENAMETOOLONG stands for what may go wrong
+    t.contains(t.runtime.fails("prune", "--store", store).text, "ENAMETOOLONG")
+    t.equal(len(names(store, "layers")), 1, "layers")
+    with open(record, "w", encoding="utf-8") as file:
+        file.write(bundle)
+    shutil.rmtree(bundle)
+    t.contains(t.runtime.ok("prune", "--store", store).out, "removed 1 layers")
+    t.equal(names(store, "bundles"), [], "records of bundles")
+
+
+@ours
+def test_as_deep_as_a_container_likes(t):
+    store = os.path.join(t.dir, "store")
+    script = ("cd /tmp; p=d; i=0; while [ $i -lt 1500 ]; do p=$p/d; i=$((i + 1)); done; "
+              "mkdir -p $p .deep.0/x && cd $p && mkdir -p $p && echo done")
+    source = runnable(t, config={"Cmd": ["sh", "-c", script]})
+    result = t.runtime.call("run", "--store", store, "--image", source, t.new_id())
+    t.equal((result.out, result.code), ("done\n", 0), result.text)
+    t.equal(names(store, "run"), [], "bundles")
+
+
+@ours
+def test_overlay_without_privileges(t):
+    source = runnable(t, [entry("mine", "x", uid=7)], config={"Cmd": ["sh", "-c", "stat -c %u /mine; echo y >/new; cat /new"]})
+    subprocess.run(["chmod", "-R", "a+rX", t.dir], check=True)
+    t.as_user()
+    t.runtime.env["XDG_DATA_HOME"] = t.path("data")
+    t.directory("data", 0o700)
+    t.user.own(t.path("data"))
+    for mode, kind in (("overlay", "overlay"), ("auto", "overlay"), ("flat", None)):
+        bundle = t.path("user-" + mode)
+        t.runtime.ok("unpack", "--quiet", "--layers", mode, source, bundle)
+        with open(os.path.join(bundle, "config.json"), encoding="utf-8") as file:
+            t.equal(json.load(file)["mounts"][0]["type"] == "overlay", kind == "overlay", mode)
+        result = run_bundle(t, bundle)
+        t.equal(result.code, 0, result.text)
+        t.equal(result.out, "7\ny\n" if has_id_helpers() else "0\ny\n", mode)
+    result = t.runtime.call("run", "--image", source, t.new_id())
+    t.equal(result.code, 0, result.text)
+    t.equal(names(t.path("data"), "wherry/images/run"), [], "bundles")
+
+
+MAPS = ("--uid-map", "0:100000:65536", "--gid-map", "0:100000:65536")
+
+
+@ours
+def test_overlay_with_a_user_namespace(t):
+    store = os.path.join(t.dir, "store")
+    script = "stat -c %u /mine /bin/busybox; rm /gone; mv /mine /moved; echo y >/new; cat /new /proc/self/uid_map"
+    source = runnable(t, [entry("mine", "x", uid=7), entry("gone", "x")], config={"Cmd": ["sh", "-c", script]})
+    for maps in (MAPS, ("--uid-map", "0:300000:1000", "--gid-map", "0:300000:1000")):
+        bundle, _ = overlay(t, source, store, *maps)
+        result = run_bundle(t, bundle)
+        t.equal(result.code, 0, result.text)
+        t.contains(result.out, "7\n0\ny\n", maps[1].split(":")[1])
+        upper = os.path.join(bundle, "overlay/upper")
+        t.equal((os.stat(os.path.join(upper, "moved")).st_uid, os.stat(os.path.join(upper, "new")).st_uid), (7, 0),
+                "on the disk, ids are the image's")
+        t.equal(os.lstat(os.path.join(upper, "gone")).st_rdev, 0, "a whiteout")
+        t.equal(stat.S_IMODE(os.stat(store).st_mode), 0o700, "nobody else reaches the store")
+    t.equal([(len(image["layers"]), image["bundles"]) for image in listed(t, store)], [(2, 2)], "one store for all")
 
 
 @ours

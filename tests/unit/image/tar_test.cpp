@@ -142,9 +142,15 @@ TEST_CASE("wrong PAX records are errors") {
 
 TEST_CASE("an extended header larger than a mebibyte is refused before it is read") {
   CHECK(why(entry({.name = "pax", .type = 'x', .size = "77777777777"})) ==
-        "read the tar archive: an extended header is larger than 1 MiB");
+        "read the tar archive: the extended headers of an entry are larger than 1 MiB");
   CHECK(why(entry({.name = "long", .type = 'L', .size = "77777777777"})) ==
-        "read the tar archive: an extended header is larger than 1 MiB");
+        "read the tar archive: the extended headers of an entry are larger than 1 MiB");
+  // many of them would take as much memory as they like
+  std::string many;
+  for (int i = 0; i < 5; ++i)
+    many += pax(pax_record("SCHILY.xattr.user." + std::to_string(i), std::string(250000, 'v')));
+  CHECK(why(many + entry({.name = "f"})) ==
+        "read the tar archive: the extended headers of an entry are larger than 1 MiB");
 }
 
 TEST_CASE("GNU long names") {
