@@ -162,6 +162,11 @@ def test_opaque_root_and_links(t):
                 [entry("l/.wh..wh..opq", ""), entry("b", "2")])
     t.equal((names(root, "real"), names(root)), ([], ["a", "b", "l", "real"]), "opaque behind a link")
     t.equal(names(flat(t, [entry("a", "1")], [entry(".wh..wh..opq", ""), entry("b", "2")])), ["b"], "an opaque root")
+    for target in ("/", ".", "..", "../../.."):
+        root = flat(t, [entry("a", "1"), entry("l", kind=LINK, link=target)], [entry("l/.wh..wh..opq", ""), entry("b", "2")])
+        t.equal(names(root), ["b"], f"an opaque root behind a link to {target}")
+        root = flat(t, [entry("a", "1"), entry("l", kind=LINK, link=target)], [entry("l/.wh.a", "")])
+        t.equal(names(root), ["l"], f"a whiteout behind a link to {target}")
 
 
 @ours
@@ -232,6 +237,30 @@ def test_nothing_leaves_the_root(t):
         t.equal(content(root, "v"), "new", "a file in place of the link")
     t.equal((names(outside), content(outside, "victim")), (["victim"], "safe"), "outside")
     t.equal(stat.S_IMODE(os.stat(os.path.join(outside, "victim")).st_mode), 0o644, "its mode")
+
+
+@ours
+def test_directory_that_becomes_a_link(t):  # CVE-2018-15664, CVE-2019-10152: what was looked up once may have changed
+    outside = t.directory("outside")
+    climb = "../" * 12 + outside[1:]
+    first = [entry("d/e"), entry("d/e/x", "1")]
+    for target in (outside, climb):
+        for path, evil in (("d", "d/e/evil"), ("d/e", "d/e/evil"), ("d/e", "d/e/x")):
+            swap = [entry(path, kind=LINK, link=target), entry(evil, "x", mode=0o4755)]
+            for layers in ([first + swap], [first, swap], [first, first + swap]):
+                flat(t, *layers)
+                made = layout(t)
+                made.write(made.image(*[tar(*layer) for layer in layers]))
+                overlay(t, made.path, os.path.join(t.dir, "store"))
+        t.equal(names(outside), [], "outside")
+
+
+@ours
+def test_users_are_not_looked_up_on_the_host(t):  # CVE-2024-9676 and its like
+    t.file("passwd", "me:x:0:0::/:/bin/sh\n")
+    for target in (t.path("passwd"), "../" * 12 + t.path("passwd")[1:], "/proc/self/root" + t.path("passwd")):
+        text = refused(t, [entry("etc/passwd", kind=LINK, link=target)], config={"User": "me"})
+        t.contains(text, "me is not in the image's /etc/passwd")
 
 
 @ours
@@ -362,6 +391,52 @@ def test_zstd(t):
     if shutil.which("zstd") is None:
         t.skip("there is no zstd")
     t.equal(content(flat(t, [entry("a", "x" * 100000)], compress=compress), "a"), "x" * 100000, "a")
+
+
+@ours
+def test_compressed_stream_is_read_to_its_end(t):
+    archive = tar(entry("a", "x"))
+    half = len(archive) // 2
+    frame = b"\x50\x2a\x4d\x18" + (9).to_bytes(4, "little") + b"x" * 9  # zstd's skippable frame, as zstd:chunked ends
+
+    def zstd(data):
+        return subprocess.run(["zstd", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    good = [lambda data: gzip.compress(data) + b"\0" * 700,
+            lambda data: gzip.compress(data[:half]) + gzip.compress(data[half:])]
+    if shutil.which("zstd"):
+        good += [lambda data: zstd(data) + frame, lambda data: frame + zstd(data[:half]) + zstd(data[half:])]
+    for compress in good:
+        made = layout(t)
+        t.equal(content(unpack(t, made.write(made.image(archive, compress=compress))), "a"), "x", "a")
+    for compress in (lambda data: gzip.compress(data) + b"junk", lambda data: gzip.compress(data)[:-4]):
+        made = layout(t)
+        unpack(t, made.write(made.image(archive, compress=compress)), ok=False)
+    # what stands behind the archive's end counts for the diffID
+    made = layout(t)
+    image = made.image(archive + b"\0" * 20000)
+    t.equal(content(unpack(t, made.write(image)), "a"), "x", "a")
+    made = layout(t)
+    t.contains(unpack(t, made.write(made.image(archive + b"\0" * 20000, diff_ids=[digest(archive)])), ok=False), "diffID")
+
+
+@ours
+def test_unknown_layouts_and_types(t):
+    archive = tar(entry("a", "x"))
+    made = layout(t)
+    made.put("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')
+    t.contains(unpack(t, made.write(made.image(archive)), ok=False), "2.0.0")
+    for kind, known in (("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", True),
+                        ("application/vnd.docker.image.rootfs.diff.tar.gzip", True), ("text/plain", False), ("", False)):
+        made = layout(t)
+        image = made.image(archive)
+        with open(os.path.join(made.path, "blobs", image["digest"].replace(":", "/")), encoding="ascii") as file:
+            manifest = json.load(file)
+        manifest["layers"][0]["mediaType"] = kind
+        changed = made.document(manifest, MANIFEST, annotations=image["annotations"])
+        unpack(t, made.write(changed), ok=known)
+    made = layout(t)
+    t.contains(unpack(t, made.write({**made.image(archive), "junk": "x" * 5_000_000}), ok=False), "index.json")
 
 
 @ours
@@ -665,6 +740,7 @@ def test_as_deep_as_a_container_likes(t):
     script = ("cd /tmp; p=d; i=0; while [ $i -lt 1500 ]; do p=$p/d; i=$((i + 1)); done; "
               "mkdir -p $p .deep.0/x && cd $p && mkdir -p $p && echo done")
     source = runnable(t, config={"Cmd": ["sh", "-c", script]})
+    t.runtime.prefix = ["prlimit", "--nofile=512:"]
     result = t.runtime.call("run", "--store", store, "--image", source, t.new_id())
     t.equal((result.out, result.code), ("done\n", 0), result.text)
     t.equal(names(store, "run"), [], "bundles")
