@@ -165,6 +165,17 @@ def install_runtime(runtime, new):
         shutil.copy(runtime, new + "/usr/local/bin/" + os.path.basename(runtime))
 
 
+def settle(runtime):
+    """Makes of this machine, which nobody else uses, what the box is."""
+    if not os.path.exists("/wherry"):
+        os.symlink(REPOSITORY, "/wherry")
+    install_runtime(runtime, "")
+    helper = os.path.join(os.path.dirname(runtime), "..", "systemd", "wherry-systemd")
+    if os.path.exists(helper):
+        os.makedirs("/usr/local/libexec/wherry", exist_ok=True)
+        shutil.copy(helper, "/usr/local/libexec/wherry/")
+
+
 def make_dev(dev):
     mount("wherry-e2e", dev, "tmpfs", data="mode=0755")
     for name in DEVICES:

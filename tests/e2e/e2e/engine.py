@@ -14,6 +14,10 @@ CGROUP = "/sys/fs/cgroup"
 SLOW = float(os.environ.get("WHERRY_ITEST_SLOW", "1"))  # an emulated machine is so many times slower
 TIMEOUT = 60 * SLOW  # seconds for one command
 
+# Where systemd is pid 1, the engines let it make the cgroups; in the box there is none.
+SYSTEMD = os.path.isdir("/run/systemd/system")
+MANAGER = "systemd" if SYSTEMD else "cgroupfs"
+
 REST = 10 * SLOW  # seconds until what was removed must be gone
 
 
@@ -117,11 +121,12 @@ def needs_controllers(*wanted):
     return mark
 
 
-def engine_cannot(reason):
+def engine_cannot(reason, when=True):
     """The engine itself fails here, with every runtime: the test still runs, and a failure counts as a skip."""
 
     def mark(test):
-        test.engine_cannot = reason
+        if when:
+            test.engine_cannot = reason
         return test
 
     return mark
@@ -138,6 +143,16 @@ def write(path, text, mode=0o644):
 def read(path):
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def group_of(pid):
+    """The directory of a process's cgroup."""
+    return CGROUP + read(f"/proc/{pid}/cgroup").strip().split("::", 1)[1]
+
+
+def cgroups_of_containers():
+    """Those that an engine has named after a container's id."""
+    return [top for top, _, _ in os.walk(CGROUP) if re.search(r"(^|[-/])[0-9a-f]{64}(\.scope)?$", os.path.basename(top))]
 
 
 def known_below(root):
@@ -159,7 +174,8 @@ def has_process(*words):
 
 
 def run_many(count, words_of, at_once=4):
-    """Runs `count` commands, some at once; each must exit 0."""
+    """Runs `count` commands, some at once; each must exit 0. An emulated machine runs fewer."""
+    count = max(2 * at_once, int(count / SLOW))
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         for future in [pool.submit(ok, *words_of(n)) for n in range(count)]:
             future.result()

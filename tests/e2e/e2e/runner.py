@@ -9,7 +9,7 @@ import traceback
 
 from . import box, engine
 
-ENGINES = ("podman", "docker", "containerd", "cri", "buildah", "swarm", "crio")
+ENGINES = ("podman", "podman-rootless", "docker", "containerd", "cri", "buildah", "swarm", "crio")
 DEFAULT_ROOT = os.path.join(box.REPOSITORY, "build", "engines")
 DEFAULT_RUNTIME = os.path.join(box.REPOSITORY, "build", "release", "runtime", "cli", "wherry")
 
@@ -32,7 +32,7 @@ def verdict(test, subject):
 
 def run_tests(name, runtime, pattern):
     """In the box: `runtime` is a name in PATH."""
-    module = importlib.import_module("engines." + name)
+    module = importlib.import_module("engines." + name.replace("-", "_"))
     tests = [(key[len("test_"):], value) for key, value in vars(module).items() if key.startswith("test_")]
     tests = [(key, test) for key, test in tests if pattern in key or fnmatch.fnmatch(key, pattern)]
     counts = {"ok": 0, "not ok": 0, "skip": 0}
@@ -66,10 +66,13 @@ def check(options):
 
 
 def main(script, options):
-    runtime = options.runtime
-    if not box.is_inside():
-        check(options)
-    box.enter(options.root, script, os.path.realpath(runtime) if os.path.sep in runtime else runtime)
+    runtime = os.path.realpath(options.runtime) if os.path.sep in options.runtime else options.runtime
+    if options.here:
+        box.settle(runtime)
+    else:
+        if not box.is_inside():
+            check(options)
+        box.enter(options.root, script, runtime)
     counts = run_tests(options.engine, os.path.basename(runtime), options.k)
     print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
     return 1 if counts["not ok"] else 0

@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from e2e.engine import (REST, Daemon, busybox_image, call, code, contains, equal, has_process, known_below, lines, matches,
+from e2e.engine import (REST, SYSTEMD, Daemon, busybox_image, call, code, contains, equal, has_process, known_below, lines, matches,
                         needs_controllers, ok, on_terminal, read, run_many, until, write)
 
 IMAGE = "bb:bb"
@@ -22,7 +22,11 @@ class Engine:
         return ok("ctr", *words, **how)
 
     def words(self, *words):
-        return ("ctr", "run", "--runc-binary", self.path, *words)
+        """`ctr run`, with the flags in front of the image, then the container's name."""
+        manager = ()
+        if SYSTEMD:
+            manager = ("--runc-systemd-cgroup", "--cgroup", f"machine.slice:ctr:{words[words.index(IMAGE) + 1]}")
+        return ("ctr", "run", "--runc-binary", self.path, *manager, *words)
 
     def run(self, *words, **how):
         return ok(*self.words("--rm", *words), **how)
@@ -43,8 +47,8 @@ class Engine:
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         root = "/run/containerd/runc/default"
         until(lambda: not known_below(root), "no container known to the runtime", REST)
-        until(lambda: not os.path.isdir("/sys/fs/cgroup/default")
-              or not [name for name in os.listdir("/sys/fs/cgroup/default") if os.path.isdir("/sys/fs/cgroup/default/" + name)],
+        parent = "/sys/fs/cgroup/" + ("machine.slice" if SYSTEMD else "default")
+        until(lambda: not os.path.isdir(parent) or not [name for name in os.listdir(parent) if os.path.isdir(f"{parent}/{name}")],
               "no cgroup of a container", REST)
 
     def close(self):
@@ -144,7 +148,8 @@ def test_checkpoint_is_refused(ctr):
 @needs_controllers("memory", "cpu", "pids")
 def test_limits(ctr):
     ctr.start("one", "--memory-limit", "67108864", "--cpus", "0.5")
-    equal([read("/sys/fs/cgroup/default/one/" + name).strip() for name in ("memory.max", "cpu.max")],
+    group = "/sys/fs/cgroup/" + ("machine.slice/ctr-one.scope/" if SYSTEMD else "default/one/")
+    equal([read(group + name).strip() for name in ("memory.max", "cpu.max")],
           ["67108864", "50000 100000"])
 
 

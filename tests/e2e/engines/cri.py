@@ -5,7 +5,7 @@ import os
 
 import grpc
 
-from e2e.engine import (CGROUP, REST, Daemon, busybox_image, call, contains, equal, has_process, known_below, ok, read, snippet,
+from e2e.engine import (CGROUP, REST, SYSTEMD, Daemon, busybox_image, call, cgroups_of_containers, contains, equal, has_process, known_below, ok, read, snippet,
                         until, write)
 
 CONFIG = """version = 2
@@ -86,7 +86,8 @@ def first(data, *path):
 
 class Engine:
     def __init__(self, runtime):
-        write("/etc/containerd/config.toml", CONFIG + snippet("containerd", runtime))
+        write("/etc/containerd/config.toml",
+              CONFIG + snippet("containerd", runtime) + ("SystemdCgroup = true\n" if SYSTEMD else ""))
         self.handler = runtime
         self.daemon = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         archive, _ = busybox_image()
@@ -104,7 +105,7 @@ class Engine:
 
     def sandbox(self, name="pod"):
         config = {1: {1: name, 2: "uid-" + name, 3: "default"}, 3: "/tmp/podlogs",
-                  8: {1: "/pod-" + name, 2: {1: {1: NODE, 2: CONTAINER}}}}
+                  8: {1: f"pods-{name}.slice" if SYSTEMD else "/pod-" + name, 2: {1: {1: NODE, 2: CONTAINER}}}}
         return first(self.call("RunPodSandbox", {1: config, 2: self.handler}), 1).decode(), config
 
     def container(self, sandbox, config, name, command, **resources):
@@ -132,7 +133,7 @@ class Engine:
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         root = "/run/containerd/runc/k8s.io"
         until(lambda: not known_below(root), "no container known to the runtime", REST)
-        until(lambda: not [top for top, _, _ in os.walk(CGROUP) if len(os.path.basename(top)) == 64], "no cgroup", REST)
+        until(lambda: not cgroups_of_containers(), "no cgroup", REST)
 
     def close(self):
         self.channel.close()
@@ -192,7 +193,7 @@ def test_stats_and_update(cri):
     one = cri.start(sandbox, config, "one", resources={4: 64 << 20, 5: 500})
     if not first(cri.call("ContainerStats", {1: one}), 1, 3, 2, 1):
         raise AssertionError("no working set in the statistics")
-    group = f"{CGROUP}/pod-pod/{one}"
+    group = f"{CGROUP}/pods.slice/pods-pod.slice/cri-containerd-{one}.scope" if SYSTEMD else f"{CGROUP}/pod-pod/{one}"
     equal(read(group + "/memory.max").strip(), str(64 << 20))
     cri.call("UpdateContainerResources", {1: one, 2: {4: 32 << 20, 2: 25000, 1: 100000}})
     equal([read(group + "/memory.max").strip(), read(group + "/cpu.max").strip()], [str(32 << 20), "25000 100000"])

@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 
-from e2e.engine import (REST, Daemon, busybox_image, call, code, contains, equal, has_process, known_below, lines, matches,
-                        needs_controllers, ok, on_terminal, parse, read, run_many, snippet, until, write)
+from e2e.engine import (MANAGER, REST, SYSTEMD, Daemon, busybox_image, call, cgroups_of_containers, code, contains, equal,
+                        group_of, has_process, known_below, lines, matches, needs_controllers, ok, on_terminal, parse, read,
+                        run_many, snippet, until, write)
 
 
 class Engine:
@@ -19,7 +20,7 @@ class Engine:
         self.default = config["default-runtime"]
         config["runtimes"]["flags"] = {"path": shutil.which(runtime), "runtimeArgs": ["--debug"]}
         write("/etc/docker/daemon.json", json.dumps({
-            **config, "exec-opts": ["native.cgroupdriver=cgroupfs"], "storage-driver": "overlay2",
+            **config, "exec-opts": ["native.cgroupdriver=" + MANAGER], "storage-driver": "overlay2",
             "containerd": "/run/containerd/containerd.sock"}))
         self.containerd = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         self.dockerd = Daemon("dockerd", log="/tmp/dockerd.log", ready=lambda: call("docker", "version").code == 0)
@@ -50,8 +51,7 @@ class Engine:
         until(lambda: not has_process("containerd-shim"), "no shim", REST)
         root = "/var/run/docker/runtime-runc/moby"
         until(lambda: not known_below(root), "no container known to the runtime", REST)
-        until(lambda: not [top for top, _, _ in os.walk("/sys/fs/cgroup/docker") if len(os.path.basename(top)) == 64],
-              "no cgroup of a container", REST)
+        until(lambda: not cgroups_of_containers(), "no cgroup of a container", REST)
 
     def close(self):
         self.dockerd.stop()
@@ -204,7 +204,7 @@ def test_live_copy(docker):
 @needs_controllers("memory", "pids", "cpu")
 def test_limits(docker):
     docker.start("one", "--memory", "64m", "--cpus", "0.5", "--pids-limit", "50", "bb", "sleep", "1000")
-    group = "/sys/fs/cgroup/docker/" + docker.inspect("one", "{{.Id}}")
+    group = group_of(docker.inspect("one", "{{.State.Pid}}"))
     equal([read(f"{group}/{name}").strip() for name in ("memory.max", "cpu.max", "pids.max")],
           ["67108864", "50000 100000", "50"])
 
@@ -213,7 +213,7 @@ def test_limits(docker):
 def test_update(docker):
     docker.start("one", "--memory", "64m", "--memory-swap", "64m", "bb", "sleep", "1000")
     docker("update", "--memory", "32m", "--memory-swap", "48m", "--cpus", "0.25", "one")
-    group = "/sys/fs/cgroup/docker/" + docker.inspect("one", "{{.Id}}")
+    group = group_of(docker.inspect("one", "{{.State.Pid}}"))
     equal([read(f"{group}/{name}").strip() for name in ("memory.max", "memory.swap.max", "cpu.max")],
           ["33554432", "16777216", "25000 100000"])
 
@@ -236,18 +236,26 @@ def test_out_of_memory(docker):
 @needs_controllers("memory", "pids")
 def test_cgroup_parent(docker):
     """As the ECS agent does: a parent with limits of its own, the task's containers below it."""
-    os.makedirs("/sys/fs/cgroup/ecs/task")
-    write("/sys/fs/cgroup/cgroup.subtree_control", "+memory +pids")
-    write("/sys/fs/cgroup/ecs/cgroup.subtree_control", "+memory +pids")
-    write("/sys/fs/cgroup/ecs/task/memory.max", "67108864")
+    parent, group = ("ecs-task.slice", "/sys/fs/cgroup/ecs.slice/ecs-task.slice") if SYSTEMD else ("/ecs/task", "/sys/fs/cgroup/ecs/task")
+    if SYSTEMD:
+        ok("systemctl", "set-property", "--runtime", parent, "MemoryMax=64M")
+        ok("systemctl", "start", parent)
+    else:
+        os.makedirs(group)
+        write("/sys/fs/cgroup/cgroup.subtree_control", "+memory +pids")
+        write("/sys/fs/cgroup/ecs/cgroup.subtree_control", "+memory +pids")
+        write(group + "/memory.max", "67108864")
     for name in ("first", "second"):
-        docker.start(name, "--cgroup-parent", "/ecs/task", "--memory", "32m", "bb", "sleep", "1000")
-        group = "/sys/fs/cgroup/ecs/task/" + docker.inspect(name, "{{.Id}}")
-        equal(read(group + "/memory.max").strip(), "33554432")
+        docker.start(name, "--cgroup-parent", parent, "--memory", "32m", "bb", "sleep", "1000")
+        own = group_of(docker.inspect(name, "{{.State.Pid}}"))
+        equal((os.path.dirname(own), read(own + "/memory.max").strip()), (group, "33554432"))
     docker("rm", "-f", "first", "second")
-    equal(read("/sys/fs/cgroup/ecs/task/memory.max").strip(), "67108864")
-    os.rmdir("/sys/fs/cgroup/ecs/task")
-    os.rmdir("/sys/fs/cgroup/ecs")
+    equal(read(group + "/memory.max").strip(), "67108864")
+    if SYSTEMD:
+        ok("systemctl", "stop", parent)
+    else:
+        os.rmdir(group)
+        os.rmdir(os.path.dirname(group))
 
 
 # Isolation
