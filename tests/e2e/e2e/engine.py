@@ -205,6 +205,28 @@ class Daemon:
             self.child.wait()
 
 
+class Client:
+    """An engine that is asked with Docker's words; `program` is the command."""
+
+    program = ""
+
+    def __call__(self, *words, **how):
+        return ok(self.program, *words, **how)
+
+    def call(self, *words, **how):
+        return call(self.program, *words, **how)
+
+    def run(self, *words, **how):
+        return self("run", "--rm", "--network", "none", *words, **how)
+
+    def start(self, name, *words):
+        self("run", "-d", "--name", name, "--network", "none", *(words or ("bb", "sleep", "1000")))
+        return name
+
+    def inspect(self, name, template):
+        return self("inspect", "--format", template, name).out.strip()
+
+
 def busybox_image():
     """An OCI layout with one image, `bb`, of a static busybox, as a tar file; and its root as another."""
     layout, bundle, archive, root = "/tmp/image/layout", "/tmp/image/bundle", "/tmp/image/bb-oci.tar", "/tmp/image/bb.tar"

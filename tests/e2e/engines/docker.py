@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 
-from e2e.engine import (MANAGER, REST, SYSTEMD, Daemon, busybox_image, call, cgroups_of_containers, code, contains, equal,
-                        group_of, has_process, known_below, lines, matches, needs_controllers, ok, on_terminal, parse, read,
-                        run_many, snippet, until, write)
+from e2e.engine import (MANAGER, REST, SYSTEMD, Client, Daemon, busybox_image, call, cgroups_of_containers, code, contains,
+                        equal, group_of, has_process, known_below, lines, matches, needs_controllers, ok, on_terminal,
+                        parse, read, run_many, snippet, until, write)
 
 
-class Engine:
+class Engine(Client):
+    program = "docker"
+
     def __init__(self, runtime):
         self.runtime = runtime
         write("/etc/containerd/config.toml", 'version = 2\n[grpc]\naddress = "/run/containerd/containerd.sock"\n')
@@ -26,22 +28,6 @@ class Engine:
         self.dockerd = Daemon("dockerd", log="/tmp/dockerd.log", ready=lambda: call("docker", "version").code == 0)
         _, root = busybox_image()
         self("import", "--change", 'CMD ["/bin/sh"]', root, "bb")
-
-    def __call__(self, *words, **how):
-        return ok("docker", *words, **how)
-
-    def call(self, *words, **how):
-        return call("docker", *words, **how)
-
-    def run(self, *words, **how):
-        return self("run", "--rm", "--network", "none", *words, **how)
-
-    def start(self, name, *words):
-        self("run", "-d", "--name", name, "--network", "none", *(words or ("bb", "sleep", "1000")))
-        return name
-
-    def inspect(self, name, template):
-        return self("inspect", "--format", template, name).out.strip()
 
     def reset(self):
         """Removes what a test leaves running; nothing may be left of it then."""

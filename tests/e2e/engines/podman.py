@@ -5,8 +5,9 @@ import os
 import resource
 import shutil
 
-from e2e.engine import (MANAGER, REST, SYSTEMD, Skip, busybox_image, call, code, contains, controllers, engine_cannot, equal, group_of, has_process, lines, matches,
-                        needs_controllers, ok, on_terminal, parse, read, run_many, snippet, until, write)
+from e2e.engine import (MANAGER, REST, SYSTEMD, Client, Skip, busybox_image, call, code, contains, controllers,
+                        engine_cannot, equal, group_of, has_process, lines, matches, needs_controllers, ok, on_terminal,
+                        parse, read, run_many, snippet, until, write)
 
 CONF = """[containers]
 cgroups = "enabled"
@@ -23,7 +24,9 @@ krun = ["{path}"]
 """
 
 
-class Engine:
+class Engine(Client):
+    program = "podman"
+
     def __init__(self, runtime):
         self.runtime = runtime
         self.path = shutil.which(runtime)
@@ -40,22 +43,6 @@ class Engine:
     def limits(self):
         """Whether this user's containers may have limits."""
         return "pids" in controllers()
-
-    def __call__(self, *words, **how):
-        return ok("podman", *words, **how)
-
-    def call(self, *words, **how):
-        return call("podman", *words, **how)
-
-    def run(self, *words, **how):
-        return self("run", "--rm", "--network", "none", *words, **how)
-
-    def start(self, name, *words):
-        self("run", "-d", "--name", name, "--network", "none", *(words or ("bb", "sleep", "1000")))
-        return name
-
-    def inspect(self, name, template):
-        return self("inspect", name, "--format", template).out.strip()
 
     def reset(self):
         """Removes what a test leaves running; nothing may be left of it then."""
