@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CRI-O's command lines, replayed: Debian has no CRI-O. What conmon calls for it is called here."""
+"""CRI-O's command replayed: Debian has no CRI-O. What conmon calls for it is called here."""
 
 import json
 import os
 import shutil
 import subprocess
 
-from e2e.engine import REST, Failure, busybox_image, call, contains, equal, lines, ok, parse, read, until, write
+from e2e.engine import REST, Failure, busybox_image, call, contains, equal, known_below, ok, parse, read, until, write
 
 ROOT = "/run/crio-runtime"
 
@@ -46,9 +46,9 @@ class Engine:
         return parse(self("state", name).out)["status"]
 
     def reset(self):
-        for name in lines(self("list", "-q").out):
+        for name in known_below(ROOT):
             self("delete", "--force", name)
-        until(lambda: not lines(self("list", "-q").out), "no container known to the runtime", REST)
+        until(lambda: not known_below(ROOT), "no container known to the runtime", REST)
         until(lambda: not os.path.isdir("/sys/fs/cgroup/crio")
               or not [name for name in os.listdir("/sys/fs/cgroup/crio") if os.path.isdir("/sys/fs/cgroup/crio/" + name)],
               "no cgroup", REST)
