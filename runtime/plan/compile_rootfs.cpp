@@ -299,7 +299,7 @@ void add_cgroup(Composer& out, const oci::Mount& mount, MountOptions options, co
   if (out.has(NamespaceType::kCgroup)) return add_filesystem(out, mount, options, "cgroup2", origin);
   options.recursive = true;
   if (!out.facts.privileged || out.facts.in_user_namespace)
-    options.recursive_set.value |= MOUNT_ATTR_RDONLY, options.clear.value &= ~MOUNT_ATTR_RDONLY;
+    options.recursive_set.value |= MOUNT_ATTR_RDONLY, options.clear.value &= ~uint64_t{MOUNT_ATTR_RDONLY};
   add_bind(out, mount, options, slot::kNone, out.facts.cgroup_mount, origin);
 }
 
@@ -428,6 +428,8 @@ void open_devices_early(Composer& out) {
 void open_layers_early(Composer& out, const MountOptions& options, Slot mapping, Propagation propagation,
                        const std::string& origin) {
   const OverlayParts parts = overlay_parts(options, origin);
+  if (out.opened.layers != slot::kNone)
+    throw Error("mount overlay on /").at(origin).detail("there is one already").remedy("remove one of them");
   out.opened.layers = out.new_slot(origin);
   out.init(OpenTree<Owned>{parts.directory, out.opened.layers, false, propagation, mapping, false}, origin);
   if (parts.changes.empty()) return;
