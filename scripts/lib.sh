@@ -17,7 +17,7 @@ PACKAGES_FORMAT=(clang-format-14)
 PACKAGES_CROSS=(g++-aarch64-linux-gnu qemu-user-static)
 PACKAGES_SCRIPTS=(python3)
 PACKAGES_PACKAGE=(zsh fish groff-base)  # to check the syntax of completions and man pages
-PACKAGES_IMAGES=(umoci buildah skopeo podman docker-registry zstd)
+PACKAGES_IMAGES=(umoci buildah skopeo podman containerd docker-registry zstd busybox-static)
 PACKAGES_VM=(qemu-system-x86 busybox-static debootstrap e2fsprogs)
 
 say() { printf '%s\n' "$*"; }
