@@ -89,12 +89,16 @@ void Tree::apply(TarReader& reader) {
   ++layer_;
 }
 
-void Tree::count(const Entry& entry) {
+void Tree::count_one(const std::string& name) {
   if (++entries_ > options_.limits.entries)
-    throw Error("unpack " + entry.name)
+    throw Error("unpack " + name)
         .because(EFBIG)
         .detail("the image has more than " + std::to_string(options_.limits.entries) + " entries")
         .remedy("raise --max-entries if it is to be trusted");
+}
+
+void Tree::count(const Entry& entry) {
+  count_one(entry.name);
   if (entry.size > options_.limits.bytes || bytes_ > options_.limits.bytes - entry.size)
     throw Error("unpack " + entry.name)
         .because(EFBIG)
@@ -140,7 +144,12 @@ bool Tree::is_special(const std::string& path, const Entry& entry) {
   return true;
 }
 
+// Deep directories have long paths, and each entry may need hundreds of them.
 void Tree::remember(const std::string& path) {
+  constexpr std::uint64_t kBesidesText = 128;
+  remembered_ += path.size() + kBesidesText;
+  if (remembered_ > options_.limits.names)
+    throw Error("unpack " + path).because(EFBIG).detail("the image has too many long paths");
   if (layer_ != 0) of_layer_.insert(path);
 }
 

@@ -27,9 +27,10 @@ struct IdRange {
 
 struct Limits {
   std::uint64_t bytes = std::uint64_t{64} << 30U;  // of all files, holes included, and of each decompressed layer
-  std::uint64_t entries = 8'000'000;
-  std::uint64_t depth = 512;  // components of a name
-  std::uint64_t ratio = 500;  // of a layer: decompressed to compressed
+  std::uint64_t entries = 8'000'000;               // and directories that none of them names
+  std::uint64_t names = std::uint64_t{1} << 29U;   // bytes of memory, about, for what is remembered of all paths
+  std::uint64_t depth = 512;                       // components of a name
+  std::uint64_t ratio = 500;                       // of a layer: decompressed to compressed
 };
 
 struct TreeOptions {
@@ -100,6 +101,7 @@ class Tree {
   // tree.cpp: entries
   void apply_entry(Entry& entry, TarReader& reader);
   void count(const Entry& entry);
+  void count_one(const std::string& name);
   bool is_special(const std::string& path, const Entry& entry);
   void set_root(const Entry& entry);
   void make_directory(const Place& place, const Entry& entry);
@@ -152,7 +154,7 @@ class Tree {
   std::set<std::string, std::less<>>
       of_layer_;                     // what this layer has made; not kept for the lowest, which hides nothing
   std::uint32_t uid_ = 0, gid_ = 0;  // of this process
-  std::uint64_t entries_ = 0, bytes_ = 0;
+  std::uint64_t entries_ = 0, bytes_ = 0, remembered_ = 0;
   Losses losses_;
 };
 

@@ -74,6 +74,7 @@ Tree::Directories::iterator Tree::adopt(const std::string& path, const struct st
 void Tree::make_implied(const std::string& directory, const std::string& name) {
   const std::string path = join(directory, name);
   check_depth(path);
+  count_one(path);
   const int fd = open_directory(directory);
   if (auto made = os::mkdirat(fd, name.c_str(), 0755); !made)
     throw Error("make the directory " + path).because(made.error());
