@@ -13,6 +13,7 @@ namespace {
 bool can_mount(const Draft& draft) {
   for (const char* name : {"lower", "upper", "work"})
     if (!os::mkdirat(draft.fd(), name, 0700)) return false;
+  if (os::raw_syscall(__NR_fsetxattr, draft.fd(), os::address(kOpaqueName), os::address("y"), 1, 0) < 0) return false;
   auto context = os::fsopen("overlay");
   if (!context) return false;
   for (const char* key : {"lower", "upper", "work"}) {

@@ -203,7 +203,7 @@ void Tree::make_directory(const Place& place, const Entry& entry) {
       made = os::Status();
       existed = true;
     } else {
-      hid = options_.overlay && is_whiteout(status);
+      hid = options_.overlay;  // a whiteout, or what this layer had there before
       forget(path);
       check(os::unlinkat(place.fd, place.name.c_str(), 0), "replace", path);
       made = os::mkdirat(place.fd, place.name.c_str(), kOwnerAll);

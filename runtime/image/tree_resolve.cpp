@@ -132,7 +132,7 @@ bool Tree::enter(std::string& at, std::string& rest, const std::string& componen
       throw Error("replace " + next).because(gone.error());
   }
   make_implied(at, component);
-  if (hides) set_opaque(next);
+  if (exists && options_.overlay) set_opaque(next);
   return at = next, true;
 }
 

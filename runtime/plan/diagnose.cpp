@@ -253,7 +253,8 @@ std::string table_remedy(const Step& step, const Failure& failure) {
       return failure.error == ENOENT ? "create the source" : "";
     case Detail::kIdMapping:
       return failure.error == EINVAL
-                 ? "this kernel cannot map the ids of this file system: remove idmap and the mappings"
+                 ? "this kernel cannot map the ids of this file system: remove idmap and the mappings, or give an "
+                   "image a flat root (wherry unpack --layers flat)"
                  : "";
     default:
       return "";
