@@ -21,8 +21,9 @@ Outcome attach_root(int tree, const char* path) noexcept {
   return over ? done(1) : failed(over.error(), Detail::kMountAttach);
 }
 
-// The mount that holds `path` becomes private: pivot_root(2) refuses a shared parent, and the attachment must not
-// travel to the host's peers. mount(2) is EINVAL for a path that is no mount point, so the search goes upwards.
+// The mount that holds `path` becomes private: pivot_root(2) refuses a shared parent, and neither the attachment nor,
+// since the copy is made of it afterwards, what is mounted below may travel to the host's peers. mount(2) is EINVAL for
+// a path that is no mount point, so the search goes upwards.
 os::Status isolate_parent(TextView path) noexcept {
   char prefix[kPathMax];
   if (path.size >= kPathMax) return os::Status(ENAMETOOLONG);
@@ -43,13 +44,13 @@ Outcome execute(const plan::SetPropagation<Wired>& step, Context&) noexcept {
 }
 
 Outcome execute(const plan::MountRoot<Wired>& step, Context& context) noexcept {
+  if (step.isolate_parent) {
+    if (auto status = isolate_parent(step.path); !status) return failed(status.error(), Detail::kRoot);
+  }
   auto tree = step.slot != plan::slot::kNone
                   ? take_slot(context, step.slot)
                   : os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone | os::kAtRecursive);
   if (!tree) return failed(tree.error(), Detail::kRoot);
-  if (step.isolate_parent) {
-    if (auto status = isolate_parent(step.path); !status) return failed(status.error(), Detail::kRoot);
-  }
   Outcome outcome = attach_root(tree->get(), step.path.data);
   if (outcome.error != 0) return outcome;
   context.root = static_cast<Fd&&>(*tree);

@@ -124,6 +124,16 @@ std::string fallback_for(const Composer& out, const std::string& type) {
   return {};
 }
 
+// What the flags of a bind mount leave unsaid: without any, all is as at the source; with one, the others are cleared,
+// as MS_REMOUNT | MS_BIND does, and with it runc and crun. In a user namespace the kernel locks all but nosymfollow.
+MountAttributes unsaid_flags(const Composer& out, const MountOptions& options) {
+  constexpr uint64_t kFlags =
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+  if ((options.set.value | options.clear.value) == 0) return {};
+  const bool locked = out.in_user_namespace() || out.facts.in_user_namespace;
+  return {(locked ? MOUNT_ATTR_NOSYMFOLLOW : kFlags) & ~(options.set.value | options.recursive_set.value)};
+}
+
 void add_bind(Composer& out, const oci::Mount& mount, const MountOptions& options, Slot slot, std::string source,
               const std::string& origin) {
   if (!options.data.empty())
@@ -138,7 +148,7 @@ void add_bind(Composer& out, const oci::Mount& mount, const MountOptions& option
   step.slot = slot;
   step.recursive = options.recursive;
   step.set = options.set;
-  step.clear = options.clear;
+  step.clear = {options.clear.value | unsaid_flags(out, options).value};
   step.recursive_set = options.recursive_set;
   step.recursive_clear = options.recursive_clear;
   step.propagation = options.propagation;
@@ -462,8 +472,10 @@ void open_mounts_early(Composer& out, Propagation propagation) {
   }
 }
 
+// Never a peer of the host's: the container's mounts would appear there, and pivot_root(2) refuses a shared root.
 OpenTree<Owned> open_root_early(Composer& out, Propagation propagation) {
   out.opened.root = out.new_slot("/root/path");
+  if (propagation.value == 0) propagation.value = os::kMsPrivate;
   return {out.facts.rootfs, out.opened.root, true, propagation, slot::kNone, false};
 }
 

@@ -227,6 +227,36 @@ class Detach:
         sandbox.umount(self.path, sandbox.MNT_DETACH)
 
 
+def bind_flags(t, flags, options, user_namespace=False):
+    """The flags in the container of a source that has `flags` on the host."""
+    source = t.directory(f"flagged{len(options)}{user_namespace}{flags}")
+    sandbox.mount(source, source, flags=sandbox.MS_BIND)
+    t.keep(Detach(source))
+    sandbox.mount("none", source, flags=sandbox.MS_BIND | sandbox.MS_REMOUNT | flags)
+    b = t.bundle().mount("/mnt", "bind", source, options)
+    if user_namespace:
+        b.user_namespace()
+    return set(mounts_of(t, b)["/mnt"][1]) & {"ro", "rw", "nosuid", "nodev", "noexec"}
+
+
+def test_bind_without_flags_has_the_sources(t):
+    for user_namespace in (False, True):
+        flags = bind_flags(t, sandbox.MS_RDONLY | sandbox.MS_NOEXEC, ["rbind", "rprivate"], user_namespace)
+        t.equal(flags, {"ro", "noexec"}, "flags")
+
+
+def test_bind_with_a_flag_clears_the_others(t):
+    flags = sandbox.MS_NOSUID | sandbox.MS_NODEV | sandbox.MS_NOEXEC
+    t.equal(bind_flags(t, flags, ["bind", "ro"]), {"ro"}, "flags")
+    t.equal(bind_flags(t, sandbox.MS_RDONLY | flags, ["bind", "nosuid"]), {"rw", "nosuid"}, "flags")
+
+
+def test_bind_in_a_user_namespace_keeps_the_others(t):
+    flags = sandbox.MS_NOSUID | sandbox.MS_NODEV | sandbox.MS_NOEXEC
+    t.equal(bind_flags(t, flags, ["bind", "ro"], True), {"ro", "nosuid", "nodev", "noexec"}, "flags")
+    t.equal(bind_flags(t, sandbox.MS_RDONLY, ["bind", "nosuid"], True), {"ro", "nosuid"}, "flags")
+
+
 def root_propagation(t, value):
     return " ".join(mounts_of(t, t.bundle(linux={"rootfsPropagation": value}))["/"][2])
 
@@ -238,6 +268,24 @@ def test_rootfs_propagation_private(t):
 @known_differences({"runc": "1.1 leaves it private", "crun": "1.8 leaves it private"})
 def test_rootfs_propagation_shared(t):
     t.contains(root_propagation(t, "shared"), "shared:")
+
+
+@known_differences({"runc": "1.1 leaves it private", "crun": "1.8 leaves it private"})
+def test_shared_rootfs_on_a_shared_mount(t):
+    """As on a host where systemd made all mounts shared: what is mounted for the container does not travel there."""
+    for user_namespace in (False, True):
+        b = t.bundle("sh", "-c", "cat /proc/self/mountinfo", linux={"rootfsPropagation": "shared"})
+        root = b.own_rootfs()
+        if user_namespace:
+            b.user_namespace()
+        sandbox.mount(b.path, b.path, flags=sandbox.MS_BIND)
+        t.keep(Detach(b.path))
+        sandbox.mount("none", b.path, flags=sandbox.MS_SHARED)
+        t.contains(" ".join(mountinfo(t.output(b))["/"][2]), "shared:")
+        t.lacks(read("/proc/self/mountinfo"), root)
+        c = t.running(b.edit(process={"args": ["sleep", "1000"]}))
+        t.lacks(read("/proc/self/mountinfo"), root)
+        c.kill()
 
 
 @known_differences({"runc": "1.1 leaves it private", "crun": "1.8 leaves it private"})

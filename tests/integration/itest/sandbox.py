@@ -36,7 +36,7 @@ def umount(target, flags=0):
     check(LIBC.umount2(target.encode(), flags), f"umount {target}")
 
 
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_SHARED, MNT_DETACH = 1, 0x20, 0x1000, 1 << 20, 2
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_SHARED, MNT_DETACH = 1, 2, 4, 8, 0x20, 0x1000, 1 << 20, 2
 
 
 def reexec_in_private_mount_namespace(script):
