@@ -61,11 +61,12 @@ struct CreateOptions {
   bool detach = true;                       // false: the caller keeps the terminal (Process::console)
   bool no_pivot = false;
   bool no_new_keyring = false;
-  std::uint32_t preserve_fds = 0;  // pass fds 3 .. 3+N-1
-  std::uint32_t listen_fds = 0;    // of $LISTEN_FDS; they are fds 3 .. 3+N-1 as well
-  std::string notify_socket;       // $NOTIFY_SOCKET of the caller; "" for none
-  bool trace = false;              // Process::trace is wanted
-  bool raw_console = true;         // not detached: the terminal's newlines are plain, without ONLCR
+  std::uint32_t preserve_fds = 0;     // pass fds 3 .. 3+N-1
+  std::uint32_t listen_fds = 0;       // of $LISTEN_FDS; they are fds 3 .. 3+N-1 as well
+  std::string notify_socket;          // $NOTIFY_SOCKET of the caller; "" for none
+  bool trace = false;                 // Process::trace is wanted
+  bool raw_console = true;            // not detached: the terminal's newlines are plain, without ONLCR
+  std::string* last_words = nullptr;  // of a run that failed: what hooks wrote to its terminal; not owned
   Streams streams;
 };
 

@@ -31,6 +31,18 @@ int wait_and_remove(const Settings& settings, const CreateOptions& options, Proc
   return status;
 }
 
+// A startContainer hook that failed has said why on the terminal.
+Process run_or_pass_on(const Settings& settings, CreateOptions& options) {
+  std::string last_words;
+  options.last_words = &last_words;
+  try {
+    return run(settings, options);
+  } catch (const Error&) {
+    (void)os::write_all(STDOUT_FILENO, last_words);  // the error is the news
+    throw;
+  }
+}
+
 bool asks_for_image(const Words& words) {
   return std::ranges::any_of(words,
                              [](const std::string& word) { return word == "--image" || word.starts_with("--image="); });
@@ -90,7 +102,7 @@ int run_command(const Invocation& invocation) {
     options.bundle = bundle->path();
   }
   const BlockedSignals blocked(!options.detach);
-  Process process = run(settings, options);
+  Process process = run_or_pass_on(settings, options);
   for (const std::string& warning : process.warnings) invocation.log.warning(warning);
   write_trace(trace, process.trace, invocation.log);
   return options.detach ? 0 : wait_and_remove(settings, options, process, keep, invocation.log);

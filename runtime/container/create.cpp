@@ -82,7 +82,8 @@ std::unique_ptr<cgroup::Systemd> start_systemd(const Settings& settings) {
   return std::make_unique<cgroup::Systemd>(systemd_bus(settings));
 }
 
-oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const plan::Facts& facts) {
+oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const plan::Facts& facts,
+                     const plan::Plan& plan) {
   oci::Record record;
   record.id = options.id;
   record.bundle = facts.bundle;
@@ -96,6 +97,9 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
   describe_resctrl(record, spec, facts);
   record.no_new_keyring = options.no_new_keyring;
   record.creating = true;
+  if (!oci::find_namespace(spec.linux, oci::NamespaceType::kMount) &&
+      plan::index_of<plan::MountRoot<plan::Owned>>(plan))
+    record.covered_mount = mount_id(facts.rootfs);
   record.poststop_hooks = !spec.hooks.poststop.empty();
   record.annotations = spec.annotations;
   return record;
@@ -152,6 +156,16 @@ void need_pidfds() {
   if (auto own = os::pidfd_open(static_cast<int>(os::getpid())); !own) throw Error("open a pidfd").because(own.error());
 }
 
+// What a hook has written to the terminal that nobody reads any more.
+std::string left_in(int console) noexcept {
+  char buffer[4096];  // N_TTY_BUF_SIZE: more does not wait there
+  os::pollfd fds{console, os::kPollIn, 0};
+  const auto ready = os::poll(&fds, 1, 0);
+  if (!ready || (fds.revents & os::kPollIn) == 0) return {};
+  const auto got = os::read(console, buffer, sizeof buffer);
+  return got && *got > 0 ? std::string(buffer, static_cast<std::size_t>(*got)) : std::string();
+}
+
 // A create in progress. Whatever was made is taken back unless keep() is called.
 class Creation {
  public:
@@ -162,13 +176,14 @@ class Creation {
         bundle_(read_runnable_bundle(options)),
         facts_(runnable_facts(settings, options, bundle_.spec)),
         plan_(compile_beside(init_, bundle_.spec, facts_, settings.root)),
-        record_(describe(options, bundle_.spec, facts_)),
+        record_(describe(options, bundle_.spec, facts_, plan_)),
         root_(settings.root),
         launch_(plan_, "config.json", hook_state(record_, "creating")) {}
   ~Creation() {
     if (kept_) return;
     launch_.abandon();
     take_back();
+    if (console_ && options_.last_words != nullptr) *options_.last_words = left_in(console_.get());
   }
   Creation(const Creation&) = delete;
   Creation& operator=(const Creation&) = delete;

@@ -165,7 +165,9 @@ class Execution {
         record_(found.record),
         process_(process),
         launch_(plan, "process.json", state_of(found)),
-        encoded_(plan::encode(plan)) {}
+        encoded_(plan::encode(plan)) {
+    if (found.cgroup) launch_.watch_memory(found.cgroup.get());
+  }
 
   Process run(os::Fd target, os::Fd cgroup) {
     launch_.bind(plan::slot::kTarget, std::move(target));

@@ -20,6 +20,12 @@
 namespace wherry::container {
 namespace {
 
+// memory.events: how often a limit was met that could not be kept, and how often a process was killed for it.
+std::uint64_t out_of_memory_events(int cgroup_dir) {
+  return cgroup::read_counter(cgroup_dir, "memory.events", "oom") +
+         cgroup::read_counter(cgroup_dir, "memory.events", "oom_kill");
+}
+
 using plan::Message;
 using plan::MessageKind;
 
@@ -378,10 +384,13 @@ void Launch::fail(const plan::Failure& failure) {
   throw plan::diagnose(plan_, known, document_);
 }
 
-// memory.events: how often a limit was met that could not be kept, and how often a process was killed for it.
 bool Launch::ran_out_of_memory() const {
-  return cgroup_dir_ >= 0 && (cgroup::read_counter(cgroup_dir_, "memory.events", "oom") > 0 ||
-                              cgroup::read_counter(cgroup_dir_, "memory.events", "oom_kill") > 0);
+  return cgroup_dir_ >= 0 && out_of_memory_events(cgroup_dir_) > events_before_;
+}
+
+void Launch::watch_memory(int cgroup_dir) {
+  cgroup_dir_ = cgroup_dir;
+  events_before_ = out_of_memory_events(cgroup_dir);
 }
 
 void Launch::fail_for_memory(const std::string& what) const {

@@ -69,6 +69,9 @@ class Launch {
   // Lets pid 1 go on alone: create ends here.
   void release();
 
+  // For exec, whose cgroup has a past: the descriptor, not owned, to look at if the process ends before its program.
+  void watch_memory(int cgroup_dir);
+
   // Kills and reaps what this launch has spawned and nobody else looks after.
   void abandon() noexcept;
 
@@ -124,7 +127,8 @@ class Launch {
   os::Fd pidfd_, console_, cgroup_, user_namespace_, device_program_, listener_, network_;
   std::unique_ptr<cgroup::Systemd> systemd_;
   std::unique_ptr<cgroup::Manager> manager_;
-  int cgroup_dir_ = -1;  // to look at when the container's voice ends all at once
+  int cgroup_dir_ = -1;              // to look at when the container's voice ends all at once
+  std::uint64_t events_before_ = 0;  // what its counters of ends of memory said before that voice began
   std::function<void(const cgroup::Location&)> on_scope_;
   std::map<plan::Slot, os::Fd> outgoing_;
   std::function<void()> on_pid1_;

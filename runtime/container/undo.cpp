@@ -42,6 +42,16 @@ void end_processes(const oci::Record& record, const os::Fd& process, const os::F
   if (cgroup || (!record.unit.empty() && record.boot_id == boot_id())) manager_of(record)->remove();
 }
 
+// All that was mounted for the container without a mount namespace lies below this one. A boot ends mounts.
+void unmount_root(const oci::Record& record) {
+  constexpr int kNoFollow = 8;  // UMOUNT_NOFOLLOW
+  if (record.covered_mount == 0 || record.boot_id != boot_id()) return;
+  const std::uint64_t top = mount_id(record.rootfs);
+  if (top == 0 || top == record.covered_mount) return;
+  if (auto gone = os::umount2(record.rootfs.c_str(), os::kMntDetach | kNoFollow); !gone)
+    throw Error("unmount " + record.rootfs).because(gone.error());
+}
+
 // A group goes with its monitoring groups; tasks that are left fall back to the default group.
 void remove_resctrl(const oci::Record& record) {
   constexpr int kRemoveDirectory = 0x200;  // AT_REMOVEDIR
@@ -54,10 +64,18 @@ void remove_resctrl(const oci::Record& record) {
 
 }  // namespace
 
+std::uint64_t mount_id(const std::string& path) {
+  struct statx status {};
+  const auto found = os::statx(os::kAtFdcwd, path.c_str(), 0, STATX_MNT_ID, status);
+  if (!found && found.error() != ENOENT) throw Error("look up the mount of " + path).because(found.error());
+  return found ? status.stx_mnt_id : 0;
+}
+
 void undo(const oci::Record& record) { undo(record, open_process(record), open_cgroup(record)); }
 
 void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
   end_processes(record, process, cgroup);
+  unmount_root(record);
   remove_resctrl(record);
 }
 

@@ -7,7 +7,11 @@
 
 namespace wherry::container {
 
-// Kills what still runs, removes the cgroup. Succeeds on what is gone already; throws what could not be taken away.
+// The id of the topmost mount at a path, statx(2) STATX_MNT_ID; 0: there is no such path.
+[[nodiscard]] std::uint64_t mount_id(const std::string& path);
+
+// Kills what still runs, removes the cgroup and what was mounted on the host. Succeeds on what is gone already; throws
+// what could not be taken away.
 void undo(const oci::Record& record);
 // The same for who has opened its pidfd and cgroup already; each may be empty.
 void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup);

@@ -28,6 +28,7 @@ static constexpr auto fields(const Record*) {
       must("cgroupPath", &Record::cgroup_path),
       must("cgroupRoot", &Record::cgroup_root),
       must("cgroupExisting", &Record::cgroup_existing),
+      must("coveredMount", &Record::covered_mount),
       must("resctrlGroup", &Record::resctrl_group),
       must("resctrlMonitor", &Record::resctrl_monitor),
       must("unit", &Record::unit),

@@ -36,10 +36,12 @@ struct Record {
   std::string cgroup_path;           // below cgroup_root, begins with '/'
   std::string cgroup_root;           // mount point of the cgroup2 hierarchy
   unsigned cgroup_existing = 0;      // leading components of cgroup_path that were there before
-  std::string resctrl_group;         // made for this container; empty: none
-  std::string resctrl_monitor;       // likewise
-  std::string unit;                  // of the systemd manager; empty: there is none (yet)
-  std::string bus;                   // where that manager is; empty: the system's
+  std::uint64_t covered_mount =
+      0;                        // mount id of what the rootfs lies on where it was mounted on the host; 0: it was not
+  std::string resctrl_group;    // made for this container; empty: none
+  std::string resctrl_monitor;  // likewise
+  std::string unit;             // of the systemd manager; empty: there is none (yet)
+  std::string bus;              // where that manager is; empty: the system's
   bool no_new_keyring = false;
   bool creating = false;        // create is at work, or was cut off
   bool poststop_hooks = false;  // the config has some

@@ -486,19 +486,23 @@ OpenTree<Owned> open_notify_directory_early(Composer& out, Propagation propagati
 
 Slot at(const std::vector<Slot>& slots, std::size_t index) { return index < slots.size() ? slots[index] : slot::kNone; }
 
+// What would not stay below the rootfs, or cannot be made there.
 void refuse_without_mount_namespace(const Composer& out) {
-  const auto refuse = [](const char* pointer, const char* what) {
-    throw Error(what)
-        .at(pointer)
-        .detail("there is no mount namespace, so it would change the host's mounts")
-        .remedy("add {\"type\": \"mount\"} to linux.namespaces");
+  const auto refuse = [](const char* pointer, const char* what, const char* why) {
+    throw Error(what).at(pointer).detail(why).remedy("add {\"type\": \"mount\"} to linux.namespaces");
   };
-  if (!out.spec.mounts.empty()) refuse("/mounts", "mount file systems");
-  if (!out.spec.linux.masked_paths.empty()) refuse("/linux/maskedPaths", "mask paths");
-  if (!out.spec.linux.readonly_paths.empty()) refuse("/linux/readonlyPaths", "make paths read-only");
-  if (out.spec.root.readonly) refuse("/root/readonly", "make the root read-only");
-  if (out.spec.process->terminal) refuse("/process/terminal", "bind the console");
-  if (!out.facts.notify_socket.empty()) refuse("/linux/namespaces", "bind the socket for sd_notify");
+  if (!out.facts.notify_socket.empty())
+    refuse("/linux/namespaces", "bind the socket for sd_notify",
+           "there is no mount namespace, so start could not reach it");
+  if (!out.mounts_on_host()) return;
+  if (out.in_user_namespace())
+    refuse("/linux/namespaces", "mount file systems",
+           "there is no mount namespace, and the user namespace has no right to the host's mounts");
+  if (out.facts.rootfs == "/")
+    refuse("/root/path", "mount the rootfs /", "there is no mount namespace, so it would cover the host's root");
+  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i)
+    if (covers_root(out.spec.mounts[i]))
+      refuse(pointer("/mounts", i).c_str(), "mount overlay on /", "there is no mount namespace");
 }
 
 // sd_notify(3), where runc has it. The directory and not the socket, which start binds anew.
@@ -546,7 +550,9 @@ void compile_callers_sources(Composer& out) {
 void compile_root(Composer& out) {
   if (!out.has(NamespaceType::kMount)) {
     refuse_without_mount_namespace(out);
-    return out.pid1(ChangeRoot<Owned>{out.facts.rootfs}, "/root/path");
+    if (!out.mounts_on_host()) return out.pid1(ChangeRoot<Owned>{out.facts.rootfs}, "/root/path");
+    if (!out.spec.linux.masked_paths.empty()) out.pid1(open_null_device(out), "/linux/maskedPaths");
+    return out.pid1(MountRoot<Owned>{out.facts.rootfs, slot::kNone, false}, "/root/path");
   }
   if (const uint64_t propagation = inherited_propagation(out); propagation != 0)
     out.pid1(SetPropagation<Owned>{{propagation}}, "/linux/rootfsPropagation");
@@ -561,7 +567,7 @@ void compile_mounts(Composer& out) {
 }
 
 void compile_devices(Composer& out) {
-  if (!out.has(NamespaceType::kMount) || binds_dev(out.spec)) return;
+  if (!out.mounts() || binds_dev(out.spec)) return;
   const auto devices = wanted_devices(out);
   for (std::size_t i = 0; i < devices.size(); ++i)
     add_device(out, devices[i].first, at(out.opened.devices, i), devices[i].second);
@@ -581,8 +587,10 @@ void compile_console(Composer& out) {
 }
 
 void compile_pivot(Composer& out) {
-  if (!out.has(NamespaceType::kMount)) return;
-  if (out.facts.no_pivot) {
+  if (!out.mounts()) return;
+  if (out.mounts_on_host()) {
+    out.pid1(ChangeRoot<Owned>{out.facts.rootfs}, "/root/path");
+  } else if (out.facts.no_pivot) {
     for (const std::string& path : out.facts.kernel_mounts)
       out.pid1(HideMount<Owned>{path, keeps_host_peers(out)}, "/root/path");
     out.pid1(MoveRoot<Owned>{}, "/root/path");
@@ -590,7 +598,7 @@ void compile_pivot(Composer& out) {
     out.pid1(PivotRoot<Owned>{keeps_host_peers(out)}, "/root/path");
   }
   const auto& wanted = out.spec.linux.rootfs_propagation;
-  if (wanted && (propagation_bits(*wanted) & (os::kMsShared | os::kMsUnbindable)) != 0)
+  if (wanted && (out.mounts_on_host() || (propagation_bits(*wanted) & (os::kMsShared | os::kMsUnbindable)) != 0))
     out.pid1(SetPropagation<Owned>{{propagation_bits(*wanted)}}, "/linux/rootfsPropagation");
 }
 

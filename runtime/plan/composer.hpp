@@ -46,6 +46,10 @@ class Composer {
     return found != nullptr && found->path.empty();
   }
   [[nodiscard]] bool has(oci::NamespaceType type) const { return find(type) != nullptr; }
+  // config-linux.md "Namespaces": without a mount namespace of its own the container's mounts are made in the
+  // runtime's: all of them below a copy of the rootfs, which lies over the rootfs until delete.
+  [[nodiscard]] bool mounts_on_host() const { return !has(oci::NamespaceType::kMount) && needs_mounts(); }
+  [[nodiscard]] bool mounts() const { return has(oci::NamespaceType::kMount) || needs_mounts(); }
   // No root of the host's: mknod(2) and a fresh mount of a kernel file system may be EPERM.
   [[nodiscard]] bool in_user_namespace() const {
     return has(oci::NamespaceType::kUser) || !facts.privileged || facts.in_user_namespace;
@@ -79,6 +83,11 @@ class Composer {
   std::vector<std::string> environment;
 
  private:
+  [[nodiscard]] bool needs_mounts() const {
+    return !spec.mounts.empty() || !spec.linux.masked_paths.empty() || !spec.linux.readonly_paths.empty() ||
+           spec.root.readonly || spec.linux.rootfs_propagation || (spec.process && spec.process->terminal);
+  }
+
   template <class S>
   void add(Lane lane, S step, std::string origin) {
     plan.steps.push_back({lane, Step(std::move(step)), std::move(origin)});

@@ -461,7 +461,7 @@ struct HideMount {
 template <class M>
 struct ChangeRoot {
   typename M::Text path;
-  WHERRY_STEP("change-root", "no mount namespace was asked for: chroot(2) is all there is") { v("path", s.path); }
+  WHERRY_STEP("change-root", "the mount namespace is another's: chroot(2) is all there is") { v("path", s.path); }
 };
 
 template <class M>

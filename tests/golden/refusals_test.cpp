@@ -94,46 +94,22 @@ const Refusal kRefusals[] = {
     {"a bind inside /proc", [](Spec& spec) { mount(spec, "/proc/self", "bind", "/srv", {"bind"}); },
      "config.json /mounts/0: mount bind on /proc/self: it cannot be mounted because it is inside /proc; "
      "choose another destination"},
-    {"mounts without a mount namespace",
+    {"mounts without a mount namespace, in a user namespace",
      [](Spec& spec) {
        strip(spec);
+       spec.linux.namespaces.push_back({oci::NamespaceType::kUser, {}});
+       spec.linux.uid_mappings = spec.linux.gid_mappings = {{0, 100000, 65536}};
        mount(spec, "/tmp", "tmpfs", "tmpfs", {});
      },
-     "config.json /mounts: mount file systems: there is no mount namespace, so it would change the host's "
-     "mounts; "
-     "add {\"type\": \"mount\"} to linux.namespaces"},
-    {"masks without a mount namespace",
+     "config.json /linux/namespaces: mount file systems: there is no mount namespace, and the user namespace has no "
+     "right to the host's mounts; add {\"type\": \"mount\"} to linux.namespaces"},
+    {"an overlay at / without a mount namespace",
      [](Spec& spec) {
        strip(spec);
-       spec.linux.masked_paths = {"/proc/kcore"};
+       mount(spec, "/", "overlay", "overlay", {"lowerdir=/a", "upperdir=/u", "workdir=/w"});
      },
-     "config.json /linux/maskedPaths: mask paths: there is no mount namespace, so it would change the host's "
-     "mounts; "
-     "add {\"type\": \"mount\"} to linux.namespaces"},
-    {"read-only paths without a mount namespace",
-     [](Spec& spec) {
-       strip(spec);
-       spec.linux.readonly_paths = {"/proc/sys"};
-     },
-     "config.json /linux/readonlyPaths: make paths read-only: there is no mount namespace, so it would "
-     "change the host's "
-     "mounts; add {\"type\": \"mount\"} to linux.namespaces"},
-    {"a read-only root without a mount namespace",
-     [](Spec& spec) {
-       strip(spec);
-       spec.root.readonly = true;
-     },
-     "config.json /root/readonly: make the root read-only: there is no mount namespace, so it would change "
-     "the host's "
-     "mounts; add {\"type\": \"mount\"} to linux.namespaces"},
-    {"a terminal without a mount namespace",
-     [](Spec& spec) {
-       strip(spec);
-       spec.process->terminal = true;
-     },
-     "config.json /process/terminal: bind the console: there is no mount namespace, so it would change the "
-     "host's mounts; "
-     "add {\"type\": \"mount\"} to linux.namespaces"},
+     "config.json /mounts/0: mount overlay on /: there is no mount namespace; add {\"type\": \"mount\"} to "
+     "linux.namespaces"},
     {"SCMP_ACT_NOTIFY without an agent",
      [](Spec& spec) { spec.linux.seccomp = filter_with(oci::SeccompAction::kNotify); },
      "config.json /linux/seccomp/listenerPath: compile the seccomp filter: SCMP_ACT_NOTIFY needs the socket "

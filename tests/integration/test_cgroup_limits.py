@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every property of linux.resources: what the kernel has of it, and what it does where that can be seen."""
 
+import json
 import os
 import re
 import shutil
@@ -118,6 +119,21 @@ def test_too_small_a_memory_limit_is_named(t):
     result = t.refused(t.bundle("true", linux={"resources": {"memory": {"limit": 4096}}}))
     t.contains(result.err, "memory limit 4 KiB is too small", "/linux/resources/memory/limit")
     t.equal(len(result.err.strip().splitlines()), 1, "lines of the message")
+
+
+@wherry_only("names the limit")
+def test_too_small_a_memory_limit_for_exec_is_named(t):
+    need(t, "memory")
+    c = t.running(t.bundle("sleep", "1000", linux={"resources": {"memory": {"limit": 16 * MIB}}},
+                           process={"oomScoreAdj": -1000}))
+    directory = t.cgroup_dir(c.bundle)
+    used = int(read(directory + "/memory.current"))
+    with open(directory + "/memory.max", "w", encoding="ascii") as file:
+        file.write(str(used))
+    process = {"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "oomScoreAdj": 0}
+    result = t.runtime.call("exec", "--process", t.file("process.json", json.dumps(process)), c.id)
+    t.equal(result.code, 255, "exit code")
+    t.contains(result.err, "memory limit", "is too small", "raise it")
 
 
 @wherry_only("what is done before the container's program is hardly charged to it")

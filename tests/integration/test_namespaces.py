@@ -550,3 +550,39 @@ def test_state_root_is_closed_to_others(t):
         for name in [top] + [os.path.join(top, n) for n in names]:
             t.equal(os.stat(name).st_mode & 0o077, 0, f"rights of others on {name}")
 
+
+
+def without_mount_namespace(t, *args, **edit):
+    b = t.bundle(*args, **edit).namespace("mount", remove=True)
+    return b, b.own_rootfs()
+
+
+@wherry_only("runc and crun leave the mounts on the host")
+def test_inherited_mount_namespace(t):
+    """All that is mounted lies below the rootfs, and goes with the container."""
+    b, root = without_mount_namespace(t, script="readlink /proc/self/ns/mnt; ls /dev/null; echo x > /dev/shm/x; pwd")
+    t.equal(t.output(b), f"{host('mnt')}\n/dev/null\n/\n", "output")
+    t.lacks(read("/proc/self/mountinfo"), root)
+    b, root = without_mount_namespace(t, "sleep", "1000", root={"readonly": True})
+    c = t.running(b)
+    t.contains(read("/proc/self/mountinfo"), f" {root} ", f" {root}/proc ", f" {root}/dev ")
+    t.equal(c.exec("cat", "/proc/1/comm").code, 0, "exec")
+    t.contains(c.exec("touch", "/x").err, "Read-only file system")
+    c.kill()
+    c.wait()
+    c.delete()
+    t.lacks(read("/proc/self/mountinfo"), root)
+    t.true(os.access(os.path.join(root, "bin"), os.W_OK), "the rootfs is as before")
+
+
+@wherry_only("runc and crun leave the mounts on the host")
+def test_failure_in_an_inherited_mount_namespace_leaves_no_mount(t):
+    b, root = without_mount_namespace(t, "true")
+    t.refused(b.mount("/mnt", "nosuchfs", "none", []))
+    t.lacks(read("/proc/self/mountinfo"), root)
+    sandbox.mount(root, root, flags=sandbox.MS_BIND)  # as an engine's overlay: it is not the container's
+    try:
+        t.refused(b)
+        t.contains(read("/proc/self/mountinfo"), f" {root} ")
+    finally:
+        sandbox.umount(root, sandbox.MNT_DETACH)

@@ -198,6 +198,71 @@ def test_labels_without_selinux_are_refused(t):
     t.contains(result.err, "/mounts/", "SELinux is not active")
 
 
+@needs(apparmor, "a kernel with AppArmor")
+def test_apparmor_profile(t):
+    name = "wherry-itest"
+    rules = (f"profile {name} flags=(attach_disconnected,mediate_deleted) "
+             "{ file, capability, network, signal, ptrace, umount, mount, deny /forbidden w, }")
+    loaded = subprocess.run(["apparmor_parser", "-r", "-K"], input=rules.encode(), stderr=subprocess.PIPE, check=False)
+    if loaded.returncode != 0:
+        t.skip("apparmor_parser cannot load a profile: " + loaded.stderr.decode(errors="replace")[-200:])
+    for no_new_privileges in (False, True):
+        b = t.bundle(script="cat /proc/self/attr/apparmor/current; echo x > /forbidden || echo refused; sleep 1000")
+        b.own_rootfs()
+        b.process["apparmorProfile"] = name
+        b.process["noNewPrivileges"] = no_new_privileges
+        out = t.path("out")
+        with open(out, "w", encoding="ascii") as file:
+            c = t.running(b, stdout=file)
+        content = t.until_file(out, "refused")
+        t.contains(content, f"{name} (enforce)")
+        t.contains(c.exec("cat", "/proc/self/attr/apparmor/current").out, f"{name} (enforce)")
+        t.contains(exec_process(t, c, args=["cat", "/proc/self/attr/apparmor/current"]).out, f"{name} (enforce)")
+        t.true(c.exec("sh", "-c", "echo x > /forbidden").code != 0, "the profile forbids")
+
+
+@needs(apparmor, "a kernel with AppArmor")
+@wherry_only("names the property")
+def test_a_profile_that_is_not_loaded_is_refused(t):
+    b = t.bundle("true")
+    b.process["apparmorProfile"] = "no-such-profile"
+    t.refused(b, "/process/apparmorProfile", "no-such-profile")
+
+
+@needs(selinux, "a kernel with SELinux and a policy")
+def test_selinux_labels(t):
+    process, mounts = "system_u:system_r:init_t:s0", "system_u:object_r:tmp_t:s0"
+    b = t.bundle("sleep", "1000", linux={"mountLabel": mounts})
+    b.process["selinuxLabel"] = process
+    c = t.running(b)
+    with open(f"/proc/{c.pid}/attr/current", encoding="ascii") as file:
+        t.equal(file.read().rstrip("\0\n"), process, "label of the process")
+    with open(f"/proc/{c.pid}/mountinfo", encoding="utf-8") as file:
+        lines = {line.split()[4]: line for line in file}
+    for place in ("/dev", "/dev/shm", "/dev/pts"):
+        t.contains(lines[place], f"context={mounts}")
+    for place in ("/proc", "/sys", "/sys/fs/cgroup", "/dev/mqueue"):
+        t.lacks(lines[place], "context=")
+    found = os.getxattr(f"/proc/{c.pid}/root/dev/mqueue", "security.selinux").rstrip(b"\0").decode()
+    t.equal(found, mounts, "label of mqueue")
+    masked = [line for place, line in lines.items() if place in b.linux["maskedPaths"] and " tmpfs " in line]
+    t.true(masked, "masked directories")
+    for line in masked:
+        t.contains(line, f"context={mounts}")
+    t.contains(c.exec("cat", "/proc/self/attr/current").out, process)
+    t.contains(exec_process(t, c, args=["cat", "/proc/self/attr/current"]).out, process)
+    other = "system_u:system_r:kernel_t:s0"
+    t.contains(t.runtime.call("exec", "--process-label", other, c.id, "cat", "/proc/self/attr/current").out, other)
+
+
+@needs(selinux, "a kernel with SELinux and a policy")
+def test_labels_that_the_policy_does_not_know_are_refused(t):
+    b = t.bundle("true")
+    b.process["selinuxLabel"] = "nobody_u:nobody_r:nobody_t:s0"
+    t.refused(b)
+    t.refused(t.bundle("true", linux={"mountLabel": "nobody_u:object_r:nobody_t:s0"}))
+
+
 def resctrl():
     with open("/proc/mounts", encoding="utf-8") as file:
         return any(line.split()[2] == "resctrl" for line in file)

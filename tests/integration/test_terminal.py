@@ -59,6 +59,17 @@ def foreground(t, script, pty=None, **edit):
     return child, pty
 
 
+@wherry_only("runc tells it in its own words, crun not at all")
+def test_what_a_failing_hook_says_is_shown(t):
+    pty = t.keep(Pty())
+    b = with_terminal(t, "true").hook("startContainer", "/bin/sh", ["sh", "-c", "echo the reason >&2; exit 1"])
+    b.write()
+    child = t.runtime.spawn("run", "--bundle", b.path, t.new_id(), **pty.stdio())
+    pty.started()
+    t.contains(pty.read_until("startContainer hook #0"), "the reason")
+    t.equal(child.wait(), 1, "exit code")
+
+
 def test_console_socket_receives_a_pty_master(t):
     listener = console(t)
     t.created(with_terminal(t, "sleep 1000"), "--console-socket", listener.path)

@@ -26,6 +26,7 @@ Record example() {
   record.cgroup_path = "/user.slice/x";
   record.cgroup_root = "/sys/fs/cgroup";
   record.cgroup_existing = 1;
+  record.covered_mount = 31;
   record.resctrl_group = "/sys/fs/resctrl/web";
   record.resctrl_monitor = "/sys/fs/resctrl/web/mon_groups/web";
   record.unit = "a-b.scope";

@@ -453,6 +453,19 @@ TEST_CASE("order: without a mount namespace nothing is mounted", "[plan]") {
   CHECK(score.all<SetPropagation<Owned>>().empty());
 }
 
+TEST_CASE("order: without a mount namespace all mounts lie below the rootfs", "[plan]") {
+  oci::Spec spec = test::bundle_specs().front().spec;
+  std::erase_if(spec.linux.namespaces, [](const oci::Namespace& entry) { return entry.type == NamespaceType::kMount; });
+  check_order(spec, test::root_facts());
+  const Score score{compile(spec, test::root_facts())};
+  const std::size_t root = score.only<MountRoot<Owned>>(), change = score.only<ChangeRoot<Owned>>();
+  CHECK_FALSE(score.at<MountRoot<Owned>>(root).isolate_parent);  // that would change the host's mount
+  CHECK(score.all<SetPropagation<Owned>>().empty());
+  CHECK(score.all<PivotRoot<Owned>>().empty());
+  REQUIRE_FALSE(score.all<Mount<Owned>>().empty());
+  for (const std::size_t index : score.all<Mount<Owned>>()) CHECK((root < index && index < change));
+}
+
 TEST_CASE("order: exec enters what the container has, and takes the same last steps", "[plan]") {
   for (const auto& [name, original] : test::engine_specs()) {
     INFO(name);
