@@ -162,7 +162,7 @@ std::string left_in(int console) noexcept {
   os::pollfd fds{console, os::kPollIn, 0};
   const auto ready = os::poll(&fds, 1, 0);
   if (!ready || (fds.revents & os::kPollIn) == 0) return {};
-  const auto got = os::read(console, buffer, sizeof buffer);
+  auto got = os::read(console, buffer, sizeof buffer);
   return got && *got > 0 ? std::string(buffer, static_cast<std::size_t>(*got)) : std::string();
 }
 

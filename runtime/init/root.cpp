@@ -21,9 +21,8 @@ Outcome attach_root(int tree, const char* path) noexcept {
   return over ? done(1) : failed(over.error(), Detail::kMountAttach);
 }
 
-// The mount that holds `path` becomes private: pivot_root(2) refuses a shared parent, and neither the attachment nor,
-// since the copy is made of it afterwards, what is mounted below may travel to the host's peers. mount(2) is EINVAL for
-// a path that is no mount point, so the search goes upwards.
+// The mount that holds `path` becomes private: pivot_root(2) refuses a shared parent, and neither the attachment nor
+// what is mounted in a later copy may travel to its peers. mount(2): EINVAL for no mount point; so upwards.
 os::Status isolate_parent(TextView path) noexcept {
   char prefix[kPathMax];
   if (path.size >= kPathMax) return os::Status(ENAMETOOLONG);

@@ -449,6 +449,7 @@ void open_layers_early(Composer& out, const MountOptions& options, Slot mapping,
 
 void open_mounts_early(Composer& out, Propagation propagation) {
   std::vector<CreateIdMapping> mappings;
+  out.opened.mappings.assign(out.spec.mounts.size(), slot::kNone);
   for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
     const oci::Mount& mount = out.spec.mounts[i];
     const MountOptions options = parse_mount_options(mount.options);
@@ -461,6 +462,10 @@ void open_mounts_early(Composer& out, Propagation propagation) {
     if (!mapped && lies_in_rootfs(out, absolute(out, mount.source))) continue;
     if (mapped) refuse_mapping(out, mount, options, origin);
     const Slot mapping = mapped ? mapping_slot(out, mount, mappings, origin) : slot::kNone;
+    if (options.bind && !out.opens_early() && lies_in_rootfs(out, absolute(out, mount.source))) {
+      out.opened.mappings[i] = mapping;
+      continue;
+    }
     slot = out.new_slot(origin);
     if (!options.bind) {
       open_filesystem(out, mount, options, slot, mapping, origin);
@@ -470,6 +475,21 @@ void open_mounts_early(Composer& out, Propagation propagation) {
                              options.idmap_recursive},
              origin);
   }
+}
+
+// There when the earlier mounts are, so that no step before pid 1 can open and map it.
+void open_brought_source(Composer& out, std::size_t index) {
+  const oci::Mount& mount = out.spec.mounts[index];
+  const MountOptions options = parse_mount_options(mount.options);
+  const std::string origin = pointer("/mounts", index);
+  const Slot slot = out.opened.mounts[index] = out.new_slot(origin);
+  out.pid1(OpenTree<Owned>{absolute(out, mount.source),
+                           slot,
+                           options.recursive,
+                           {},
+                           out.opened.mappings[index],
+                           options.idmap_recursive},
+           origin);
 }
 
 // Never a peer of the host's: the container's mounts would appear there, and pivot_root(2) refuses a shared root.
@@ -520,7 +540,7 @@ void add_notify_directory(Composer& out) {
 
 // In the init lane, with the host's rights: the container's user may not reach these paths, nor map ids.
 void compile_early_sources(Composer& out) {
-  if (!out.has(NamespaceType::kMount)) return;
+  if (!out.mounts()) return;
   const Propagation propagation{inherited_propagation(out)};
   if (out.opens_early()) out.init(open_root_early(out, propagation), "/root/path");
   open_mounts_early(out, propagation);
@@ -561,8 +581,10 @@ void compile_root(Composer& out) {
 }
 
 void compile_mounts(Composer& out) {
-  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i)
+  for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
+    if (at(out.opened.mappings, i) != slot::kNone) open_brought_source(out, i);
     compile_mount(out, out.spec.mounts[i], at(out.opened.mounts, i), pointer("/mounts", i));
+  }
   add_notify_directory(out);
 }
 

@@ -73,6 +73,7 @@ class Composer {
     Slot user_namespace = slot::kNone;                 // the one that is joined
     Slot layers = slot::kNone, changes = slot::kNone;  // of an overlay at "/"
     std::vector<Slot> mounts;                          // by index in spec.mounts
+    std::vector<Slot> mappings;                        // likewise: of what pid 1 maps, which an earlier mount brings
     std::vector<Slot> devices;                         // by index in the list of wanted devices
   } opened;
 

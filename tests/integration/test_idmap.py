@@ -52,6 +52,23 @@ def test_mappings_without_the_option(t):
     t.equal(t.output(b), shown("/data", (7000, 7000), (7005, 7006)), "owners")
 
 
+@known_differences({"runc": "1.1 cannot", "crun": "1.8 opens it before the mount is there"})
+def test_source_that_an_earlier_mount_brought(t):
+    b = t.bundle(script=owners())
+    root = b.own_rootfs()
+    os.makedirs(os.path.join(root, "mnt"), exist_ok=True)
+    b.mount("/mnt", "bind", tree(t), ["rbind"])
+    mapped(b, "/data", "none", os.path.join(root, "mnt"), ["bind", "idmap"], MAPPINGS)
+    t.equal(t.output(b), shown("/data", (7000, 7000), (7005, 7006)), "owners")
+
+
+def test_bind_without_a_mount_namespace(t):
+    b = t.bundle(script=owners()).namespace("mount", remove=True)
+    b.own_rootfs()
+    mapped(b, "/data", "none", tree(t), ["bind", "idmap"], MAPPINGS)
+    t.equal(t.output(b), shown("/data", (7000, 7000), (7005, 7006)), "owners")
+
+
 def test_bind_with_the_user_namespace_of_the_container(t):
     b = t.bundle(script=owners()).user_namespace()
     b.own_rootfs()
