@@ -132,7 +132,7 @@ class Runner:
         if leaks:
             case.watch.purge()
             return "leak: " + ", ".join(leaks)
-        shutil.rmtree(case.dir, ignore_errors=True)
+        subprocess.run(["rm", "-rf", "--", case.dir], check=False)  # a test may make trees that are deeper than Python's stack
         return None
 
 
