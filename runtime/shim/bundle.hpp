@@ -17,6 +17,10 @@ void save_address(const std::string& bundle, const std::string& address);
 // What save_root() has written, else state_root().
 [[nodiscard]] std::string saved_root(const std::string& bundle, const std::string& container_namespace);
 
+// Whether config.json names its cgroup as systemd does, slice:prefix:name. CRI has no other way to tell it to a shim
+// that is not runc's: it sends runc's Options to no other.
+[[nodiscard]] bool names_systemd_cgroup(const std::string& bundle);
+
 // Containers with the same group share a shim: an annotation of config.json, or the id.
 [[nodiscard]] std::string group_of(const std::string& bundle, const std::string& id);
 // A socket path of less than 106 bytes, the same for the same three.

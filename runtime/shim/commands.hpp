@@ -14,6 +14,7 @@ struct Surroundings {
   std::string standard_input;
   std::string ttrpc_address;     // $TTRPC_ADDRESS
   bool core_scheduling = false;  // $SCHED_CORE
+  bool answer_in_json = false;   // $WHERRY_SHIM_BOOTSTRAP=json
 };
 
 // Finds or starts the shim of the bundle's group, and says where it listens.

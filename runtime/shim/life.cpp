@@ -67,8 +67,9 @@ void Service::create(const Call& call, const CreateTaskRequest& request) {
   container->id = request.id;
   container->bundle = request.bundle;
   container->options = options_of(request.options);
+  if (!container->options.binary_name.empty())
+    log_note(request.id + ": BinaryName " + container->options.binary_name + " is not used: the shim is the runtime");
   container->settings.root = state_root(container->options.root, namespace_);
-  if (container->options.systemd_cgroup) container->settings.cgroup_manager = "systemd";
   container->has_mounts = !request.rootfs.empty();
   container->init.paths = {request.standard_input, request.standard_output, request.standard_error, request.terminal};
   containers_[request.id] = container;
@@ -76,6 +77,8 @@ void Service::create(const Call& call, const CreateTaskRequest& request) {
   auto launching = std::make_shared<Launching>();
   const auto work = [this, container, request, launching] {
     save_root(container->bundle, container->settings.root);
+    if (container->options.systemd_cgroup || names_systemd_cgroup(container->bundle))
+      container->settings.cgroup_manager = "systemd";
     const std::string rootfs = container->bundle + "/rootfs";
     launching->stdio = Stdio::open(container->init.paths, container->id, namespace_, container->options.io_uid,
                                    container->options.io_gid);
@@ -95,7 +98,8 @@ void Service::create(const Call& call, const CreateTaskRequest& request) {
     if (failure) {
       if (launching->stdio) end_logger(launching->stdio->take_logger());
       containers_.erase(container->id);
-      return call.fail(Code::kUnknown, "OCI runtime create failed: " + text_of(failure));
+      call.fail(Code::kUnknown, "OCI runtime create failed: " + text_of(failure));
+      return container->abandoned ? finish_if_empty() : void();
     }
     container->init.stdio = launching->stdio;
     container->cgroup = std::move(launching->cgroup);
@@ -119,6 +123,7 @@ void Service::created(const Call& call, const Container& container, const Create
                              static_cast<std::uint32_t>(init.pid)});
   watch_process(container, init_of(container));
   call.answer(CreateTaskResponse{static_cast<std::uint32_t>(init.pid)});
+  if (container->abandoned) remove_init(call, container);  // its answer goes nowhere
 }
 
 void Service::start(const Call& call, const ProcessRequest& request) {
@@ -276,6 +281,7 @@ void Service::take_away(const Call& call, const Container& container) {
                     TaskDelete{container->id, pid, init.exit_status, init.exited_at, ""});
     containers_.erase(container->id);
     call.answer(DeleteResponse{pid, init.exit_status, init.exited_at});
+    if (container->abandoned) finish_if_empty();
   });
 }
 

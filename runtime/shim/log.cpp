@@ -7,14 +7,15 @@
 #include <array>
 
 namespace wherry::shim {
+namespace {
 
-void log_warning(const std::string& message) noexcept {
+void log(const char* level, const std::string& message) noexcept {
   try {
     std::array<char, 32> stamp{};
     const time_t now = ::time(nullptr);
     tm parts{};
     (void)::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%SZ", ::gmtime_r(&now, &parts));
-    std::string line = std::string("time=\"") + stamp.data() + "\" level=warning msg=\"";
+    std::string line = std::string("time=\"") + stamp.data() + "\" level=" + level + " msg=\"";
     for (const char c : message) {
       if (c == '"' || c == '\\') line.push_back('\\');
       line.push_back(static_cast<unsigned char>(c) < ' ' ? ' ' : c);
@@ -24,5 +25,11 @@ void log_warning(const std::string& message) noexcept {
     // No memory for a line of the log: the caller goes on.
   }
 }
+
+}  // namespace
+
+void log_warning(const std::string& message) noexcept { log("warning", message); }
+
+void log_note(const std::string& message) noexcept { log("info", message); }
 
 }  // namespace wherry::shim

@@ -8,5 +8,6 @@
 namespace wherry::shim {
 
 void log_warning(const std::string& message) noexcept;
+void log_note(const std::string& message) noexcept;
 
 }  // namespace wherry::shim

@@ -31,7 +31,8 @@ std::string standard_input() {
 void print(const std::string& text) { (void)wherry::os::write_all(STDOUT_FILENO, text); }
 
 int run(const Arguments& arguments) {
-  Surroundings surroundings{{}, variable("TTRPC_ADDRESS"), !variable("SCHED_CORE").empty()};
+  Surroundings surroundings{
+      {}, variable("TTRPC_ADDRESS"), !variable("SCHED_CORE").empty(), variable("WHERRY_SHIM_BOOTSTRAP") == "json"};
   if (arguments.version) return print("containerd-shim-wherry-v2 " WHERRY_VERSION "\n"), 0;
   if (arguments.info || arguments.verb == "start") surroundings.standard_input = standard_input();
   if (arguments.info)

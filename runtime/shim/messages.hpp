@@ -108,6 +108,15 @@ struct ProcessRequest {
   }
 };
 
+struct ShutdownRequest {
+  std::string id;
+  bool now = false;
+  template <class Self, class Visitor>
+  static void fields(Self& self, Visitor& visit) {
+    visit(1, self.id), visit(2, self.now);
+  }
+};
+
 struct StartResponse {
   std::uint32_t pid = 0;
   template <class Self, class Visitor>

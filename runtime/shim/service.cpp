@@ -43,7 +43,7 @@ const Service::Method Service::kMethods[] = {
     {"Wait", &Method::call<ProcessRequest, &Service::wait>},
     {"Stats", &Method::call<ProcessRequest, &Service::stats>},
     {"Connect", &Method::call<ProcessRequest, &Service::connect>},
-    {"Shutdown", &Method::call<ProcessRequest, &Service::shutdown>},
+    {"Shutdown", &Method::call<ShutdownRequest, &Service::shutdown>},
 };
 
 std::string text_of(const std::exception_ptr& failure) {
@@ -184,9 +184,15 @@ void Service::update(const Call& call, const UpdateRequest& request) {
   });
 }
 
-// Obeyed when no container is left: in a pod it comes with each of them.
-void Service::shutdown(const Call& call, const ProcessRequest&) {
+// Obeyed when no container is left: in a pod it comes with each of them. For one that is being made it means that
+// nobody waits for that any more, and comes no second time.
+void Service::shutdown(const Call& call, const ShutdownRequest& request) {
   call.answer(Empty{});
+  if (const Container container = find(request.id); container && container->creating) container->abandoned = true;
+  finish_if_empty();
+}
+
+void Service::finish_if_empty() {
   if (!containers_.empty() || stopping_) return;
   stopping_ = true;
   finished_();

@@ -48,6 +48,7 @@ struct TaskContainer {
   RuncOptions options;
   bool has_mounts = false;  // on <bundle>/rootfs
   bool creating = true;
+  bool abandoned = false;  // containerd has given it up while it was made
   bool paused = false, pausing = false;
   TaskProcess init;
   std::map<std::string, std::shared_ptr<TaskProcess>> execs;
@@ -92,7 +93,8 @@ class Service {
   void close_io(const Call& call, const CloseIoRequest& request);
   void checkpoint(const Call& call, const ProcessRequest& request);
   void update(const Call& call, const UpdateRequest& request);
-  void shutdown(const Call& call, const ProcessRequest& request);
+  void shutdown(const Call& call, const ShutdownRequest& request);
+  void finish_if_empty();
 
   // life.cpp: from create to delete
   void create(const Call& call, const CreateTaskRequest& request);

@@ -28,7 +28,8 @@ constexpr std::size_t kLargestNumber = 64;
 // What containerd 2.3 and newer send; older ones send the options alone, which look alike (BootstrapParams has their
 // fields as instance_id and namespace).
 struct Request {
-  bool has_params = false;
+  bool has_params = false;  // they are answered by a BootstrapResult
+  bool in_json = false;     // else, by choice: nothing says whether containerd 2.0 to 2.2 is at the other end
   std::string socket_directory = kSockets;
   RuncOptions options;
 };
@@ -55,7 +56,9 @@ Request read_request(const std::string& input, const Arguments& arguments) {
 
 std::string answer(const Request& request, const std::string& path) {
   const std::string address = "unix://" + path;
-  return request.has_params ? encode(BootstrapResult{3, address, "ttrpc"}) : address;
+  if (request.has_params) return encode(BootstrapResult{3, address, "ttrpc"});
+  // Neither a directory of sockets nor a digest has a character that JSON would escape.
+  return request.in_json ? R"({"version":3,"address":")" + address + R"(","protocol":"ttrpc"})" : address;
 }
 
 void make_directories(const std::string& path) {
@@ -141,7 +144,8 @@ os::Child spawn_server(const Arguments& arguments, const os::Fd& listener, const
 std::string start(const Arguments& arguments, const Surroundings& surroundings) {
   if (arguments.id.empty() || arguments.container_namespace.empty())
     throw Error("start a shim").detail("-id and -namespace are needed");
-  const Request request = read_request(surroundings.standard_input, arguments);
+  Request request = read_request(surroundings.standard_input, arguments);
+  request.in_json = surroundings.answer_in_json;
   make_directories(request.socket_directory);
   const std::string path = socket_path(request.socket_directory, arguments.address, arguments.container_namespace,
                                        group_of(".", arguments.id));

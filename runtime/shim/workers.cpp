@@ -2,8 +2,11 @@
 #include "shim/workers.hpp"
 
 #include <pthread.h>
+#include <sys/mman.h>
 
+#include <cerrno>
 #include <chrono>
+#include <memory>
 #include <utility>
 
 #include "wherry/error.hpp"
@@ -12,7 +15,7 @@ namespace wherry::shim {
 namespace {
 
 constexpr std::chrono::milliseconds kIdle{50};
-constexpr std::size_t kStack = 1U << 20U;
+constexpr std::size_t kStack = 1U << 20U, kGuard = 65536;  // its lowest part: a page of any size
 
 }  // namespace
 
@@ -25,26 +28,42 @@ void Workers::run(std::function<void()> work, std::function<void(std::exception_
 
 // With no thread at all the work can never be done; otherwise one that there is will come to it.
 void Workers::start_thread() {
-  pthread_attr_t attributes;
-  (void)::pthread_attr_init(&attributes);
-  (void)::pthread_attr_setstacksize(&attributes, kStack);
-  (void)::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int error = ::pthread_create(&thread, &attributes, &Workers::serve, this);
-  (void)::pthread_attr_destroy(&attributes);
+  auto thread = std::make_unique<Thread>();
+  thread->workers = this;
+  // A stack of its own: those that the C library allocates it keeps for threads to come, with what they have touched.
+  thread->stack = ::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  int error = thread->stack == MAP_FAILED ? errno : ::mprotect(thread->stack, kGuard, PROT_NONE) != 0 ? errno : 0;
   if (error == 0) {
-    ++threads_;
-  } else if (threads_ == 0) {
-    Job job = std::move(jobs_.back());
-    jobs_.pop_back();
-    auto failure = std::make_exception_ptr(Error("start a thread").because(error));
-    loop_.post([done = std::move(job.done), failure] { done(failure); });
+    pthread_attr_t attributes;
+    (void)::pthread_attr_init(&attributes);
+    (void)::pthread_attr_setstack(&attributes, thread->stack, kStack);
+    error = ::pthread_create(&thread->id, &attributes, &Workers::serve, thread.get());
+    (void)::pthread_attr_destroy(&attributes);
   }
+  if (error == 0) {
+    (void)thread.release();  // NOLINT(bugprone-unused-return-value): the thread hands itself to end_thread()
+    ++threads_;
+    return;
+  }
+  if (thread->stack != MAP_FAILED) (void)::munmap(thread->stack, kStack);
+  if (threads_ != 0) return;
+  Job job = std::move(jobs_.back());
+  jobs_.pop_back();
+  auto failure = std::make_exception_ptr(Error("start a thread").because(error));
+  loop_.post([done = std::move(job.done), failure] { done(failure); });
 }
 
-void* Workers::serve(void* workers) noexcept {
-  static_cast<Workers*>(workers)->serve();
+void* Workers::serve(void* thread) noexcept {
+  auto* const self = static_cast<Thread*>(thread);
+  self->workers->serve();
+  self->workers->loop_.post([self] { end_thread(self); });
   return nullptr;
+}
+
+void Workers::end_thread(Thread* thread) noexcept {
+  (void)::pthread_join(thread->id, nullptr);  // it has nothing left to do
+  (void)::munmap(thread->stack, kStack);
+  delete thread;
 }
 
 void Workers::serve() noexcept {

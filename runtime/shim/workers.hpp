@@ -3,6 +3,8 @@
 // moment, so that a quiet shim has one thread.
 #pragma once
 
+#include <pthread.h>
+
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -30,7 +32,14 @@ class Workers {
     std::function<void(std::exception_ptr)> done;
   };
 
-  static void* serve(void* workers) noexcept;
+  struct Thread {
+    Workers* workers = nullptr;
+    void* stack = nullptr;
+    pthread_t id{};
+  };
+
+  static void* serve(void* thread) noexcept;
+  static void end_thread(Thread* thread) noexcept;  // in the loop's thread
   void serve() noexcept;
   void start_thread();
 

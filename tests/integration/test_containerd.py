@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shim under a real containerd."""
 
+import concurrent.futures
+import json
 import os
 import shutil
 import signal
@@ -61,7 +63,7 @@ def test_commands_for_a_running_container(t):
 def test_terminal(t):
     containerd = Containerd(t)
     terminal = t.keep(Pty())
-    process = subprocess.Popen(["ctr", "--address", containerd.socket, "run", "--rm", "-t", *containerd.flags(), IMAGE,
+    process = subprocess.Popen([*containerd.words, "run", "--rm", "-t", *containerd.flags(), IMAGE,
                                 "c", "sh", "-c", "tty; read x; echo got $x"], **terminal.stdio())
     terminal.started()
     read_until(terminal.master, "/dev/pts/0")
@@ -73,22 +75,57 @@ def test_terminal(t):
 @INSTALLED
 @wherry_only(SHIM)
 def test_containerd_that_dies_and_comes_back(t):
+    """It finds all that lives, and what has ended meanwhile; their exits are seen from then on."""
     containerd = Containerd(t)
-    names = [f"c{i}" for i in range(5)]
-    for name in names:
-        containerd.detached(name, "sh", "-c", "while test ! -e /stop; do sleep 0.05; done; exit 4",
-                            flags=["--mount", f"type=bind,src={t.directory('shared')},dst=/mnt,options=rbind:rw"])
+    shared = t.directory("shared")
+    names = [f"c{i}" for i in range(20)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(containerd.detached, name, "sleep", "1000") for name in names]:
+            done.result()
     containerd.detached("gone", "sh", "-c", "while test ! -e /mnt/stop; do sleep 0.05; done; exit 4",
-                        flags=["--mount", f"type=bind,src={t.path('shared')},dst=/mnt,options=rbind:rw"])
+                        flags=["--mount", f"type=bind,src={shared},dst=/mnt,options=rbind:rw"])
+    shims = containerd.shims()
     containerd.kill()
     t.file("shared/stop")  # one ends while nobody listens
     containerd.start()
     expected = dict({name: "RUNNING" for name in names}, gone="STOPPED")
     t.until(lambda: containerd.tasks() == expected, "all tasks as they are")
+    t.equal(sorted(containerd.shims()), sorted(shims), "shims")
     containerd.ctr("tasks", "exec", "--exec-id", "e", "c0", "true")
-    for name in names:
-        containerd.ctr("tasks", "kill", "-s", "KILL", name)
+    with containerd.events() as events:
+        for name in names:
+            containerd.ctr("tasks", "kill", "-s", "KILL", name)
+        t.until(lambda: all(f'"container_id":"{name}","id":"{name}"' in events.text() for name in names), "all exits")
     t.until(lambda: set(containerd.tasks().values()) == {"STOPPED"}, "the end of all tasks")
+    t.contains(containerd.call("tasks", "delete", "gone").stderr.decode(), "exit code 4")
+
+
+@INSTALLED
+@wherry_only(SHIM)
+def test_containerd_that_dies_while_it_makes_a_container(t):
+    """When it comes back it finds the container that was made meanwhile, or, from 1.7 on, ends the shim: no leak."""
+    containerd = Containerd(t)
+    gate = t.path("gate")
+    os.mkfifo(gate)
+    spec = json.loads(containerd.ctr("oci", "spec"))
+    spec["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"touch {gate}.here; read x <{gate}"]}]}
+    spec["root"] = {"path": t.box.rootfs}
+    spec["linux"]["cgroupsPath"] = f"/{containerd.namespace}/c"
+    spec["process"].update(args=["sleep", "1000"], terminal=False)
+    config = t.file("spec.json", json.dumps(spec))
+    making = subprocess.Popen([*containerd.words, "run", "-d", "--runtime", containerd.shim,
+                               "--config", config, "c"], stdout=subprocess.DEVNULL)
+    t.until(lambda: os.path.exists(gate + ".here"), "a create that waits for its hook")
+    containerd.kill()
+    making.wait(30)
+    containerd.start()
+    writer = os.open(gate, os.O_RDWR | os.O_NONBLOCK)  # the hook may be gone already
+    os.write(writer, b"go\n")
+    t.until(lambda: containerd.tasks() == {"c": "CREATED"} or not containerd.shims(), "the container, or no shim")
+    os.close(writer)
+    containerd.call("tasks", "rm", "-f", "c")
+    t.until(lambda: not containerd.shims(), "the end of the shim")
+    t.equal(containerd.tasks(), {}, "tasks")
 
 
 @INSTALLED

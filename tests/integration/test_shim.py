@@ -10,11 +10,12 @@ import subprocess
 
 from itest import wherry_only
 from itest.case import read
-from itest.runtime import Failure
+from itest.runtime import SLOW, Failure
 from itest.shim import (CREATED, PAUSED, RUNNING, STOPPED, EventServer, ShimCase, ShimError, alive, client, decode,
                         encode, shim_program)
 
 SHIM = "the shim is its own"
+EXECS = int(10000 / SLOW)
 V3 = "containerd.task.v3.Task"
 
 
@@ -23,6 +24,10 @@ def children_of(pid):
     for task in os.listdir(f"/proc/{pid}/task"):
         found += read(f"/proc/{pid}/task/{task}/children").split()
     return [int(child) for child in found]
+
+
+def share_of(shim):
+    return int(read(f"/proc/{shim.pid}/smaps_rollup").split("\nPss:")[1].split()[0])
 
 
 @wherry_only(SHIM)
@@ -316,10 +321,12 @@ def test_output_that_nobody_reads_stops_the_writer_and_nothing_else(t):
 def test_much_output(t):
     shim = ShimCase(t)
     out = shim.fifo()
-    name = shim.running(t.bundle("sh", "-c", "head -c 100000000 /dev/zero"), out=out.path)
+    size = int(1e9 / SLOW)
+    out.keeps = False
+    name = shim.running(t.bundle("sh", "-c", f"head -c {size} /dev/zero"), out=out.path)
     t.equal(shim.wait(name), 0, "exit status")
     t.until(lambda: out.ended, "the end of the output")
-    t.equal(len(out.data), 100000000, "bytes")
+    t.equal(out.size, size, "bytes")
     resident = int(read(f"/proc/{shim.pid}/status").split("VmHWM:")[1].split()[0])
     t.true(resident < 16384, f"a shim that holds none of it: at most {resident} KiB were resident")
 
@@ -394,7 +401,9 @@ cat <&3 >>"$2"
     t.until(lambda: os.path.exists(log) and "words" in read(log), "the logged words")
     t.equal(read(log), f"{name} itest file {log}\nwords\n", "log")
     shim.delete(name)
-    shim.refused(2, "Create", {1: "other", 2: t.bundle("true").path, 6: "binary:///no/such/program"}, "logger")
+    other = t.bundle("true")
+    other.write()
+    shim.refused(2, "Create", {1: "other", 2: other.path, 6: "binary:///no/such/program"}, "logger")
 
 
 @wherry_only(SHIM)
@@ -599,6 +608,20 @@ def test_bootstrap_by_protobuf(t):
 
 
 @wherry_only(SHIM)
+def test_bootstrap_by_json(t):
+    shim = ShimCase(t)
+    bundle = t.bundle("true")
+    bundle.write()
+    done = shim.verb("-namespace", "itest", "-id", "x", "-address", "/a", "start", cwd=bundle.path,
+                     env={"WHERRY_SHIM_BOOTSTRAP": "json"})
+    answer = json.loads(done.stdout)
+    t.equal((answer["version"], answer["protocol"]), (3, "ttrpc"), "version and protocol")
+    shim.address = answer["address"]
+    shim.shim = client.Shim(shim.address)
+    shim.pid = shim.call("Connect", {1: "x"}, service=V3)[1][0]
+
+
+@wherry_only(SHIM)
 def test_information(t):
     shim = ShimCase(t)
     options = encode({1: "containerd.runc.v1.Options", 2: encode({9: 1})})
@@ -618,22 +641,31 @@ def test_information(t):
 def test_options_of_runc(t):
     shim = ShimCase(t)
     root = t.path("other-root")
-    name = shim.create(options={7: root, 6: "/usr/bin/ignored"})
+    noted = t.bundle("sleep", "1000")
+    noted.write()
+    os.mkfifo(os.path.join(noted.path, "log"))
+    log = os.open(os.path.join(noted.path, "log"), os.O_RDWR | os.O_NONBLOCK)
+    name = shim.create(noted, options={7: root, 6: "/usr/bin/ignored"})
+    t.contains(os.read(log, 4096).decode(), "level=info", "BinaryName /usr/bin/ignored is not used")
+    os.close(log)
     t.equal(os.listdir(os.path.join(root, "itest")), [name], "state below the root of the options")
     shim.delete(name)
     bundle = t.bundle("sleep", "1000")
     bundle.write()
     shim.refused(2, "Create", {1: "x", 2: bundle.path, 10: {1: "containerd.runc.v1.Options", 2: b"\xff"}}, "options")
+    out = shim.fifo()
+    script = t.bundle("stat", "-Lc", "%u %g", "/proc/self/fd/1")
+    name = shim.create(script, out=out.path, options={4: 1000, 5: 1001}, start=False)
+    shim.call("Start", {1: name})
+    t.equal((shim.wait(name), bytes(out.data)), (0, b"1000 1001\n"), "owner of the output")
 
 
 @wherry_only(SHIM)
 def test_small(t):
     shim = ShimCase(t)
     name = shim.running()
-    def share():
-        return int(read(f"/proc/{shim.pid}/smaps_rollup").split("\nPss:")[1].split()[0])
-    t.until(lambda: share() <= 1536, "a proportional set of at most 1.5 MiB at rest")
-    t.equal(len(os.listdir(f"/proc/{shim.pid}/task")), 1, "threads at rest")
+    t.until(lambda: share_of(shim) <= 1536, "a proportional set of at most 1.5 MiB at rest")
+    t.until(lambda: len(os.listdir(f"/proc/{shim.pid}/task")) == 1, "one thread at rest")
     t.equal(children_of(shim.pid), shim.state(name)[3], "children")
 
 
@@ -663,3 +695,232 @@ def test_socket_without_a_server_is_replaced(t):
     shim.address = None
     address = shim.start(bundle, name)
     t.equal(address, "unix://" + path, "address")
+
+
+@wherry_only(SHIM)
+def test_streams_that_nobody_opens_hold_up_nothing(t):
+    """containerd may be away, or go before it has opened its ends; the log is such a stream, too."""
+    shim = ShimCase(t)
+    bundle = t.bundle("echo", "words")
+    bundle.write()
+    os.mkfifo(os.path.join(bundle.path, "log"))
+    stdin = t.path("stdin")
+    os.mkfifo(stdin)
+    name = shim.running(bundle, out=shim.fifo(reads=False).path, err=shim.fifo(reads=False).path, stdin=stdin)
+    t.equal(shim.wait(name), 0, "exit status")
+    shim.delete(name)
+
+
+@wherry_only(SHIM)
+def test_log_whose_reader_goes_away(t):
+    shim = ShimCase(t)
+    bundle = t.bundle("true")
+    bundle.process["capabilities"] = {"bounding": ["CAP_NEVER_HEARD_OF"]}
+    bundle.write()
+    path = os.path.join(bundle.path, "log")
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    name = shim.create(bundle)
+    t.contains(os.read(reader, 65536).decode(), "level=warning", "CAP_NEVER_HEARD_OF")
+    shim.delete(name)
+    os.close(reader)  # what is written now meets EPIPE
+    shim.delete(shim.create(bundle, start=False))
+    keeper = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    for _ in range(16):  # and now the FIFO is full
+        os.write(keeper, b"x" * 4096)
+    shim.delete(shim.create(bundle, start=False))
+    os.close(keeper)
+
+
+@wherry_only(SHIM)
+def test_output_that_cannot_be_written_is_taken_all_the_same(t):
+    shim = ShimCase(t)
+    name = shim.running(t.bundle("head", "-c", "1000000", "/dev/zero"), out="/dev/full", err="file:///dev/full")
+    t.equal(shim.wait(name), 0, "exit status")
+    shim.delete(name)
+
+
+@wherry_only(SHIM)
+def test_delete_does_not_wait_for_a_reader(t):
+    """CRI gives a delete ten seconds, and the runtime's part of it must happen."""
+    shim = ShimCase(t)
+    out = shim.fifo(reads=False)
+    name = shim.running(t.bundle("sh", "-c", "head -c 1000000 /dev/zero"), out=out.path)
+    shim.call("Kill", {1: name, 3: 9})
+    t.equal(shim.wait(name), 137, "exit status")
+    shim.call("Delete", {1: name}, timeout=9)
+    shim.ids.remove(name)
+    t.equal(os.listdir("/run/containerd/wherry/itest"), [], "state that is left")
+
+
+@wherry_only(SHIM)
+def test_no_exit_is_lost_when_the_container_ends_among_starts(t):
+    shim = ShimCase(t)
+    for _ in range(3):
+        name = shim.running() if shim.address is None else shim.create(start=False)
+        if shim.status(name) == CREATED:
+            shim.call("Start", {1: name})
+        for i in range(24):
+            shim.exec(name, f"e{i}", ["sleep", "1000"])
+        starter, killer = shim.connect(), shim.connect()
+        streams = [starter.begin("Start", {1: name, 2: f"e{i}"}) for i in range(24)]
+        killer.call("Kill", {1: name, 3: 9})
+        pids = {}
+        for i, stream in enumerate(streams):
+            try:
+                pids[f"e{i}"] = starter.result(stream)[1][0]
+            except ShimError as error:
+                t.true(error.code in (2, 9), f"code 2 or 9: {error}")
+        t.equal(shim.wait(name), 137, "exit status")
+        for exec_id in pids:
+            t.equal(shim.wait(name, exec_id), 137, f"exit status of {exec_id}")
+        shim.delete(name)
+        shim.until_topic("/tasks/delete")
+        told = [event[2][0].decode() for topic, event in shim.events.events if topic == "/tasks/exit"]
+        t.equal(told[-1], name, "the last exit")
+        t.equal(sorted(told[:-1]), sorted(pids), "exits of those that were started")
+        t.equal(children_of(shim.pid), [], "children of the shim")
+        shim.events.events.clear()
+
+
+@wherry_only(SHIM)
+def test_many_execs_whose_clients_go_away(t):
+    """None is left, none is lost, and the shim is as small and quick as before."""
+    shim = ShimCase(t)
+    name = shim.running()
+
+    def one(number):
+        gone = shim.connect()
+        shim.shim = gone
+        shim.exec(name, f"e{number}", ["true"])
+        gone.begin("Wait", {1: name, 2: f"e{number}"})
+        gone.begin("Start", {1: name, 2: f"e{number}"})
+        gone.socket.close()
+
+    for number in range(EXECS):
+        one(number)
+        if number % 250 == 249:  # the queue of events holds 4,096, and this listener is slow
+            shim.until_topic("/tasks/exit", number - 250)
+    shim.shim = shim.connect()
+    for number in range(EXECS):
+        t.until(lambda number=number: shim.status(name, f"e{number}") == STOPPED, "the end of an exec")
+        t.equal(shim.call("Delete", {1: name, 2: f"e{number}"}).get(2, [0]), [0], "exit status")
+    t.equal(children_of(shim.pid), shim.state(name)[3], "children of the shim")
+    t.until(lambda: len(os.listdir(f"/proc/{shim.pid}/fd")) < 25, "few descriptors")
+    shim.until_topic("/tasks/exit", EXECS)
+    t.until(lambda: share_of(shim) <= 1536, "a proportional set of at most 1.5 MiB at rest")
+
+
+@wherry_only(SHIM)
+def test_pids_of_nested_cgroups(t):
+    """containerd takes a shim whose list is empty for a leaked one."""
+    shim = ShimCase(t)
+    bundle = t.bundle("sleep", "1000")
+    name = shim.running(bundle)
+    pid = shim.state(name)[3][0]
+    nested = os.path.join(t.cgroup_dir(bundle), "below", "deeper")
+    os.makedirs(nested)
+    with open(nested + "/cgroup.procs", "w", encoding="ascii") as file:
+        file.write(str(pid))
+    t.equal([decode(info)[1][0] for info in shim.call("Pids", {1: name})[1]], [pid], "pids")
+    shim.call("Kill", {1: name, 3: 9})
+    shim.wait(name)
+    shim.delete(name)
+    t.true(not os.path.exists(t.cgroup_dir(bundle)), "no cgroup left")
+
+
+@wherry_only(SHIM)
+def test_delete_of_what_somebody_else_has_deleted(t):
+    shim = ShimCase(t)
+    name = shim.running()
+    subprocess.run([t.runtime.path, "--root", "/run/containerd/wherry/itest", "delete", "--force", name], check=True,
+                   timeout=30)
+    t.equal(shim.wait(name), 137, "exit status")
+    t.equal(shim.delete(name)[2], [137], "status of Delete")
+
+
+@wherry_only(SHIM)
+def test_hook_that_says_much_before_it_fails(t):
+    shim = ShimCase(t)
+    bundle = t.bundle("true", hooks={"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x >&2; exit 9"]}]})
+    shim.start(bundle, "much")
+    shim.refused(2, "Create", {1: "much", 2: bundle.path}, "OCI runtime create failed")
+    t.equal(children_of(shim.pid), [], "children of the shim")
+
+
+@wherry_only(SHIM)
+def test_cgroup_that_is_another_containers(t):
+    shim = ShimCase(t)
+    first = t.bundle("sleep", "1000")
+    name = shim.running(first)
+    second = t.bundle("sleep", "1000")
+    second.linux["cgroupsPath"] = first.linux["cgroupsPath"]
+    second.write()
+    shim.refused(2, "Create", {1: "other", 2: second.path}, "cgroup")
+    t.equal(shim.status(name), RUNNING, "status of the first")
+
+
+@wherry_only(SHIM)
+def test_shim_without_a_container_is_found_and_ended(t):
+    """What containerd does when it died between the start of a shim and Create, and comes back."""
+    shim = ShimCase(t)
+    bundle = t.bundle("true")
+    shim.start(bundle, "x")
+    t.equal(read(os.path.join(bundle.path, "address")), shim.address, "where containerd 1.x looks for it")
+    shim.refused(5, "Pids", {1: "x"}, "not found")
+    shim.refused(5, "Delete", {1: "x"}, "not found")
+    shim.call("Shutdown", {1: "x"})
+    t.until(lambda: not alive(shim.pid), "the end of the shim")
+
+
+@wherry_only(SHIM)
+def test_shutdown_while_a_container_is_made(t):
+    """The caller has given up: nobody will ask for that container again."""
+    shim = ShimCase(t)
+    gate = t.path("gate")
+    os.mkfifo(gate)
+    bundle = t.bundle("sleep", "1000", hooks={"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"read x <{gate}"]}]})
+    shim.start(bundle, "slow")
+    gone = shim.connect()
+    gone.begin("Create", {1: "slow", 2: bundle.path})
+    t.until(lambda: len(os.listdir(f"/proc/{shim.pid}/task")) > 1, "the worker")
+    gone.socket.close()
+    shim.refused(5, "Delete", {1: "slow"}, "not found")
+    shim.call("Shutdown", {1: "slow"})
+    t.true(alive(shim.pid), "a shim that makes a container")
+    with open(gate, "w", encoding="ascii") as file:
+        file.write("go\n")
+    t.until(lambda: not alive(shim.pid), "the end of the shim")
+    t.equal(os.listdir("/run/containerd/wherry/itest"), [], "state that is left")
+    t.true(not os.path.exists(t.cgroup_dir(bundle)), "no cgroup left")
+    shim.until_topic("/tasks/delete")
+
+
+@wherry_only(SHIM)
+def test_oom_score_that_may_not_be_lowered(t):
+    """CRI's sandboxes ask for -998; where CAP_SYS_RESOURCE is missing, one line says what is."""
+    shim = ShimCase(t)
+    bundle = t.bundle("true")
+    bundle.process["oomScoreAdj"] = -998
+    shim.start(bundle, "x")
+    try:
+        shim.call("Create", {1: "x", 2: bundle.path})
+        shim.ids.append("x")
+        t.equal(read(f"/proc/{shim.state('x')[3][0]}/oom_score_adj").strip(), "-998", "score")
+    except ShimError as error:
+        t.contains(error.message, "oomScoreAdj", "CAP_SYS_RESOURCE")
+
+
+@wherry_only(SHIM)
+def test_cgroup_of_systemds(t):
+    """CRI sends runc's options to no other shim: the path alone tells that the cgroup is systemd's to make."""
+    shim = ShimCase(t)
+    bundle = t.bundle("sleep", "1000")
+    bundle.linux["cgroupsPath"] = "itest.slice:shim:one"
+    try:
+        name = shim.running(bundle)
+        t.contains(read(f"/proc/{shim.state(name)[3][0]}/cgroup"), "itest.slice/shim-one.scope")
+    except ShimError as error:
+        t.contains(error.message, "systemd")
+        shim.ids.clear()

@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 
 from .case import read
+from .sandbox import CGROUP_ROOT
 from .runtime import TIMEOUT, Failure
 from .shim import shim_program
 
@@ -49,6 +50,8 @@ class Containerd:
         self.t = t
         self.shim = shim_program(t.runtime.path)
         self.socket = t.path("containerd.sock")
+        self.namespace = "itest-" + os.path.basename(t.box.cgroup)  # it names the parent of the containers' cgroups
+        self.words = ["ctr", "--address", self.socket, "--namespace", self.namespace]
         self.config = t.file("config.toml", f"""version = 2
 root = "{t.path('root')}"
 state = "{t.path('ctrd')}"
@@ -72,7 +75,7 @@ address = "{self.socket}"
         self.process.wait(TIMEOUT)
 
     def call(self, *args, **spawn):
-        return subprocess.run(["ctr", "--address", self.socket, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        return subprocess.run([*self.words, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               check=False, timeout=60, **spawn)
 
     def ctr(self, *args, **spawn):
@@ -88,7 +91,7 @@ address = "{self.socket}"
         return self.call("run", "--rm", *self.flags(), *flags, IMAGE, name, *command)
 
     def begin(self, name, *command, flags=()):
-        words = ["ctr", "--address", self.socket, "run", "--rm", *self.flags(), *flags, IMAGE, name, *command]
+        words = [*self.words, "run", "--rm", *self.flags(), *flags, IMAGE, name, *command]
         return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def detached(self, name, *command, flags=()):
@@ -126,6 +129,8 @@ address = "{self.socket}"
                 os.kill(pid, signal.SIGKILL)
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(TIMEOUT)
+        if os.path.isdir(f"{CGROUP_ROOT}/{self.namespace}"):
+            os.rmdir(f"{CGROUP_ROOT}/{self.namespace}")
 
 
 class EventLog:
@@ -134,10 +139,10 @@ class EventLog:
     def __init__(self, containerd):
         self.path = containerd.t.path("events")
         with open(self.path, "wb") as file:
-            self.process = subprocess.Popen(["ctr", "--address", containerd.socket, "events"], stdout=file)
+            self.process = subprocess.Popen([*containerd.words, "events"], stdout=file)
 
         def is_heard():
-            containerd.ctr("namespaces", "label", "default", "heard=yes")
+            containerd.ctr("namespaces", "label", containerd.namespace, "heard=yes")
             return "/namespaces/update" in self.text()
 
         containerd.t.until(is_heard, "the first event")

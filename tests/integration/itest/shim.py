@@ -60,7 +60,7 @@ class EventServer:
 
     def serve(self, connection):
         stream = connection.makefile("rb")
-        while len(header := stream.read(10)) == 10:
+        while len(header := self.header(stream)) == 10:
             size, number, _, _ = struct.unpack(">IIBB", header)
             request = decode(stream.read(size))
             envelope = decode(decode(request[3][0])[1][0])
@@ -70,6 +70,13 @@ class EventServer:
                 connection.sendall(struct.pack(">IIBB", 0, number, 2, 0))
             except OSError:
                 return
+
+    @staticmethod
+    def header(stream):
+        try:
+            return stream.read(10)
+        except ConnectionResetError:
+            return b""
 
     def topics(self):
         return [topic for topic, _ in list(self.events)]
@@ -92,6 +99,7 @@ class Fifo:
 
     def __init__(self, path, reads=True):
         self.path, self.data, self.ended = path, bytearray(), False
+        self.keeps, self.size = True, 0
         os.mkfifo(path)
         if reads:
             self.open()
@@ -102,7 +110,9 @@ class Fifo:
     def read(self):
         with open(self.path, "rb", buffering=0) as stream:  # waits for the shim's end
             while piece := stream.read(1 << 16):
-                self.data += piece
+                self.size += len(piece)
+                if self.keeps:
+                    self.data += piece
         self.ended = True
 
 
@@ -139,6 +149,7 @@ class ShimCase:
     def create(self, bundle=None, out=None, err=None, stdin="", terminal=False, rootfs=None, options=None, start=True):
         """The id of a container that has been created; `start` starts the shim for it as well."""
         bundle = bundle or self.t.bundle("sleep", "1000")
+        bundle.write()
         name = self.t.new_id()
         if start:
             self.start(bundle, name)
@@ -212,7 +223,10 @@ class ShimCase:
             except ShimError as error:
                 if error.code != 5:
                     raise
-        self.call("Shutdown", {1: "x"})
+        try:
+            self.call("Shutdown", {1: "x"})
+        except EOFError:
+            pass  # containerd's own shim, which tests/bench compares, may go without an answer
         try:
             self.t.until(lambda: not alive(self.pid), "the end of the shim")
         except Failure:
