@@ -250,7 +250,18 @@ def snippet(name, runtime):
     found = re.search(f"<!-- test: {name} -->\n```[a-z]+\n(.*?)```", page, re.DOTALL)
     if not found:
         raise Failure(f"docs/engines.md has no snippet {name}")
-    return found.group(1).replace("/usr/local/bin/wherry", shutil.which(runtime)).replace("wherry", runtime)
+    return found.group(1).replace("/usr/local/bin/wherry", shutil.which(runtime) or "").replace("wherry", runtime)
+
+
+def shim_type(runtime):
+    """containerd's name of the runtime whose shim is the program under test: containerd-shim-NAME-VERSION; else None."""
+    prefix = "containerd-shim-"
+    return "io.containerd." + runtime[len(prefix):].replace("-", ".") if runtime.startswith(prefix) else None
+
+
+def state_root(runtime):
+    """Below which directory containerd's shim keeps the states of a namespace's containers."""
+    return "/run/containerd/wherry" if shim_type(runtime) == "io.containerd.wherry.v2" else "/run/containerd/runc"
 
 
 def lines(text):

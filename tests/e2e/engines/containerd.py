@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""containerd through ctr, with its own runc shim (BinaryName)."""
+"""containerd through ctr, with its own runc shim (--runc-binary) or with the shim under test."""
 
 import os
 import shutil
 
 from e2e.engine import (REST, SYSTEMD, Daemon, busybox_image, call, code, contains, equal, has_process, known_below, lines, matches,
-                        needs_controllers, ok, on_terminal, read, run_many, until, write)
+                        needs_controllers, ok, on_terminal, read, run_many, shim_type, state_root, until, write)
 
 IMAGE = "bb:bb"
 
 
 class Engine:
     def __init__(self, runtime):
-        self.path = shutil.which(runtime)
+        self.flags = ["--runtime", shim_type(runtime)] if shim_type(runtime) else ["--runc-binary", shutil.which(runtime)]
+        self.state = state_root(runtime) + "/default"
         write("/etc/containerd/config.toml", 'version = 2\n[grpc]\naddress = "/run/containerd/containerd.sock"\n')
         self.daemon = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         archive, _ = busybox_image()
@@ -24,9 +25,9 @@ class Engine:
     def words(self, *words):
         """`ctr run`, with the flags in front of the image, then the container's name."""
         manager = ()
-        if SYSTEMD:
+        if SYSTEMD and self.flags[0] == "--runc-binary":  # options that ctr has for runc's shim alone
             manager = ("--runc-systemd-cgroup", "--cgroup", f"machine.slice:ctr:{words[words.index(IMAGE) + 1]}")
-        return ("ctr", "run", "--runc-binary", self.path, *manager, *words)
+        return ("ctr", "run", *self.flags, *manager, *words)
 
     def run(self, *words, **how):
         return ok(*self.words("--rm", *words), **how)
@@ -44,9 +45,8 @@ class Engine:
             self("task", "rm", "-f", line)
         for line in lines(self("container", "ls", "-q").out):
             self("container", "rm", line)
-        until(lambda: not has_process("containerd-shim"), "no shim", REST)
-        root = "/run/containerd/runc/default"
-        until(lambda: not known_below(root), "no container known to the runtime", REST)
+        until(lambda: not has_process("containerd-shim", "-namespace"), "no shim", REST)
+        until(lambda: not known_below(self.state), "no container known to the runtime", REST)
         parent = "/sys/fs/cgroup/" + ("machine.slice" if SYSTEMD else "default")
         until(lambda: not os.path.isdir(parent) or not [name for name in os.listdir(parent) if os.path.isdir(f"{parent}/{name}")],
               "no cgroup of a container", REST)

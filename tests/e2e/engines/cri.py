@@ -5,8 +5,8 @@ import os
 
 import grpc
 
-from e2e.engine import (CGROUP, REST, SYSTEMD, Daemon, busybox_image, call, cgroups_of_containers, contains, equal, has_process, known_below, ok, read, snippet,
-                        until, write)
+from e2e.engine import (CGROUP, REST, SYSTEMD, Daemon, busybox_image, call, cgroups_of_containers, contains, equal, has_process,
+                        known_below, ok, read, shim_type, snippet, state_root, until, write)
 
 CONFIG = """version = 2
 [grpc]
@@ -16,6 +16,11 @@ sandbox_image = "docker.io/library/pause:bb"
 restrict_oom_score_adj = true
 disable_hugetlb_controller = true
 tolerate_missing_hugetlb_controller = true
+"""
+
+# containerd 1.6 wants its default to be there among others.
+RUNC = """[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
 """
 
 CONTROLLERS = {"cpu", "memory", "pids"}  # the CRI plugin always asks for them
@@ -86,9 +91,12 @@ def first(data, *path):
 
 class Engine:
     def __init__(self, runtime):
-        write("/etc/containerd/config.toml",
-              CONFIG + snippet("containerd", runtime) + ("SystemdCgroup = true\n" if SYSTEMD else ""))
-        self.handler = runtime
+        self.handler = "wherry" if shim_type(runtime) else runtime
+        config = snippet("containerd", runtime) + ("SystemdCgroup = true\n" if SYSTEMD else "")
+        if shim_type(runtime):  # it sees by the cgroup's path who makes it
+            config = snippet("shim", "wherry").replace("io.containerd.wherry.v2", shim_type(runtime))
+        write("/etc/containerd/config.toml", CONFIG + (RUNC if self.handler != "runc" else "") + config)
+        self.state = state_root(runtime) + "/k8s.io"
         self.daemon = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         archive, _ = busybox_image()
         ok("cp", "-a", "/tmp/image/layout", "/tmp/image/pause")
@@ -130,9 +138,8 @@ class Engine:
             sandbox = first(item, 1).decode()
             self.call("StopPodSandbox", {1: sandbox})
             self.call("RemovePodSandbox", {1: sandbox})
-        until(lambda: not has_process("containerd-shim"), "no shim", REST)
-        root = "/run/containerd/runc/k8s.io"
-        until(lambda: not known_below(root), "no container known to the runtime", REST)
+        until(lambda: not has_process("containerd-shim", "-namespace"), "no shim", REST)
+        until(lambda: not known_below(self.state), "no container known to the runtime", REST)
         until(lambda: not cgroups_of_containers(), "no cgroup", REST)
 
     def close(self):

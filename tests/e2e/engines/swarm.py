@@ -66,7 +66,7 @@ class Engine:
         for service in lines(manager("service", "ls", "-q").out):
             manager("service", "rm", service)
         until(lambda: not [one for node in self.nodes for one in lines(node("ps", "-aq").out)], "no container")
-        until(lambda: not has_process("containerd-shim"), "no shim", REST)
+        until(lambda: not has_process("containerd-shim", "-namespace"), "no shim", REST)
         for node in self.nodes:
             root = f"/run/{node.name}/runtime-runc/{node.name}"
             if known_below(root):
