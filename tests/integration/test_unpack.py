@@ -832,4 +832,6 @@ def test_run_image(t):
         t.equal((result.out, result.code), (wanted, 3 if args else 0), result.text)
     t.equal(names(store, "run"), [], "bundles")
     t.true(t.runtime.call("run", "--store", store, "--image", source + ":none", t.new_id()).code != 0, "no such name")
+    os.symlink("loop", t.path("loop"))  # what cannot be looked up is not missing
+    t.contains(t.runtime.fails("run", "--store", store, "--image", t.path("loop") + ":test", t.new_id()).text, "ELOOP")
     t.contains(t.runtime.fails("run", "--detach", "--store", store, "--image", source, t.new_id()).text, "wherry unpack")
