@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <optional>
+#include <utility>
 
 #include "cgroup/cgroupfs.hpp"
 #include "container/facts.hpp"
@@ -92,8 +93,11 @@ oci::Record describe(const CreateOptions& options, const oci::Spec& spec, const 
   record.owner = std::to_string(::geteuid());
   record.cgroup_manager = name_of(facts.cgroup_manager);
   record.cgroup_root = facts.cgroup_mount;
-  // A scope is named when systemd has made it (Creation::take_scope).
-  if (facts.cgroup_manager != plan::CgroupManager::kSystemd) record.cgroup_path = facts.cgroup_path;
+  // A scope is the container's when systemd has made it (Creation::take_scope).
+  const bool pending = facts.cgroup_manager == plan::CgroupManager::kSystemd;
+  (pending ? record.pending_path : record.cgroup_path) = facts.cgroup_path;
+  record.pending_unit = facts.unit;
+  record.bus = facts.bus;
   describe_resctrl(record, spec, facts);
   record.no_new_keyring = options.no_new_keyring;
   record.creating = true;
@@ -250,8 +254,8 @@ class Creation {
   }
 
   void take_scope(const cgroup::Location& location) {
-    record_.unit = facts_.unit;
-    record_.bus = facts_.bus;
+    record_.unit = std::exchange(record_.pending_unit, "");
+    record_.pending_path.clear();
     record_.cgroup_path = location.path;
     record_.cgroup_existing = location.existing;
     directory_->write_record(record_);

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "cgroup/cgroupfs.hpp"
+#include "cgroup/systemd.hpp"
 #include "container/host_hooks.hpp"
 #include "container/identity.hpp"
 #include "container/saved.hpp"
@@ -42,6 +43,17 @@ void end_processes(const oci::Record& record, const os::Fd& process, const os::F
   if (cgroup || (!record.unit.empty() && record.boot_id == boot_id())) manager_of(record)->remove();
 }
 
+// systemd may have made the scope although its answer never came. If init had ended by then, the scope is empty from
+// its birth, which systemd does not notice. One with a process in it is another's.
+void stop_pending_scope(const oci::Record& record) {
+  if (record.pending_unit.empty() || record.boot_id != boot_id()) return;
+  const std::string path = record.cgroup_root + record.pending_path;
+  auto dir = os::openat(os::kAtFdcwd, path.c_str(), os::kRdOnly | os::kDirectory);
+  if (!dir && (dir.error() == ENOENT || dir.error() == ENOTDIR)) return;
+  if (!dir) throw Error("look at the cgroup " + path).because(dir.error());
+  if (!cgroup::is_populated(dir->get())) cgroup::Systemd(record.bus).stop(record.pending_unit);
+}
+
 // All that was mounted for the container without a mount namespace lies below this one. A boot ends mounts.
 void unmount_root(const oci::Record& record) {
   constexpr int kNoFollow = 8;  // UMOUNT_NOFOLLOW
@@ -75,6 +87,7 @@ void undo(const oci::Record& record) { undo(record, open_process(record), open_c
 
 void undo(const oci::Record& record, const os::Fd& process, const os::Fd& cgroup) {
   end_processes(record, process, cgroup);
+  stop_pending_scope(record);
   unmount_root(record);
   remove_resctrl(record);
 }

@@ -33,6 +33,8 @@ static constexpr auto fields(const Record*) {
       must("resctrlMonitor", &Record::resctrl_monitor),
       must("unit", &Record::unit),
       must("bus", &Record::bus),
+      must("pendingUnit", &Record::pending_unit),
+      must("pendingPath", &Record::pending_path),
       must("noNewKeyring", &Record::no_new_keyring),
       must("creating", &Record::creating),
       must("poststopHooks", &Record::poststop_hooks),

@@ -42,6 +42,8 @@ struct Record {
   std::string resctrl_monitor;  // likewise
   std::string unit;             // of the systemd manager; empty: there is none (yet)
   std::string bus;              // where that manager is; empty: the system's
+  std::string pending_unit;     // asked of it, not answered yet: perhaps there already, perhaps another's
+  std::string pending_path;     // where the cgroup of that one is expected
   bool no_new_keyring = false;
   bool creating = false;        // create is at work, or was cut off
   bool poststop_hooks = false;  // the config has some

@@ -31,6 +31,8 @@ Record example() {
   record.resctrl_monitor = "/sys/fs/resctrl/web/mon_groups/web";
   record.unit = "a-b.scope";
   record.bus = "unix:path=/run/user/1000/bus";
+  record.pending_unit = "c.scope";
+  record.pending_path = "/system.slice/c.scope";
   record.no_new_keyring = true;
   record.annotations = {{"z", "1"}, {"a", "\n"}};
   return record;
