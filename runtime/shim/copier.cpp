@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kPiece = 65536;
 constexpr int kTurns = 16;  // then others get their turn
+constexpr std::chrono::milliseconds kFirstLook{4}, kLastChance{8192};
 
 bool is_file(int fd) {
   struct stat status {};
@@ -22,8 +23,8 @@ bool is_file(int fd) {
 
 }  // namespace
 
-Copier::Copier(Loop& loop, os::Fd from, os::Fd to, std::function<void()> ended)
-    : loop_(loop), from_(std::move(from)), to_(std::move(to)), ended_(std::move(ended)) {
+Copier::Copier(Loop& loop, os::Fd from, os::Fd to, os::Fd keeper, std::function<void()> ended)
+    : loop_(loop), from_(std::move(from)), to_(std::move(to)), keeper_(std::move(keeper)), ended_(std::move(ended)) {
   writes_to_file_ = is_file(to_.get());
   can_splice_ = !writes_to_file_;  // splice(2): not to a file that is appended to
   // One shot each: the end of either side is reported whether it is asked for or not, and would be without end.
@@ -32,6 +33,7 @@ Copier::Copier(Loop& loop, os::Fd from, os::Fd to, std::function<void()> ended)
 }
 
 Copier::~Copier() {
+  loop_.cancel(timer_);
   loop_.forget(from_watch_);
   loop_.forget(to_watch_);
 }
@@ -110,8 +112,22 @@ void Copier::end() {
   loop_.forget(from_watch_);
   loop_.forget(to_watch_);
   from_.reset();
-  to_.reset();
+  const bool fifo = static_cast<bool>(keeper_);
+  keeper_.reset();
+  if (fifo)
+    close_when_read(kFirstLook);
+  else
+    to_.reset();
   if (ended_) ended_();
+}
+
+// fifo(7): without any reader left, what was written goes with its last writer, and a reader that comes later waits for
+// another one. A client may be slower than a short life.
+void Copier::close_when_read(std::chrono::milliseconds delay) {
+  os::pollfd target{to_.get(), 0, 0};
+  const bool has_reader = !os::poll(&target, 1, 0) || (target.revents & os::kPollErr) == 0;
+  if (has_reader || delay > kLastChance) return to_.reset();
+  timer_ = loop_.after(delay, [this, delay] { close_when_read(delay * 2); });
 }
 
 }  // namespace wherry::shim

@@ -54,15 +54,18 @@ void make_parents(const std::string& path) {
       throw Error("make the directory of " + path).because(errno);
 }
 
-// For reading and writing, so that a FIFO always has a reader: writing to it never ends with EPIPE.
-os::Fd open_target(const std::string& uri) {
+// `keeper` is the reader that a FIFO always has: writing to it never ends with EPIPE.
+os::Fd open_target(const std::string& uri, os::Fd& keeper) {
   if (has_scheme(uri, kFile)) {
     const std::string path = uri.substr(kFile.size());
     make_parents(path);
     return open_or_throw(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
   }
   const std::string path = has_scheme(uri, kFifo) ? uri.substr(kFifo.size()) : uri;
-  if (is_fifo(path)) return open_or_throw(path, O_RDWR | O_NONBLOCK);
+  if (is_fifo(path)) {
+    keeper = open_or_throw(path, O_RDONLY | O_NONBLOCK);
+    return open_or_throw(path, O_WRONLY | O_NONBLOCK);
+  }
   return open_or_throw(path, O_WRONLY | O_APPEND | O_NONBLOCK);
 }
 
@@ -142,7 +145,7 @@ void Stdio::give_to_user(const os::Fd& end) const {
 
 void Stdio::open_output(int number, const std::string& uri) {
   Output& output = outputs_[number - 1];
-  output.to = open_target(uri);
+  output.to = open_target(uri, output.keeper);
   if (terminal_) return;
   make_pipe(output.from, process_ends_[number]);
   give_to_user(process_ends_[number]);
@@ -194,9 +197,10 @@ void Stdio::start(Loop& loop) {
   if (terminal_) return;
   for (Output& output : outputs_)
     if (output.from)
-      output.copier =
-          std::make_unique<Copier>(loop, std::move(output.from), std::move(output.to), [this] { copied(); });
-  if (input_to_) input_copier_ = std::make_unique<Copier>(loop, std::move(input_), std::move(input_to_), nullptr);
+      output.copier = std::make_unique<Copier>(loop, std::move(output.from), std::move(output.to),
+                                               std::move(output.keeper), [this] { copied(); });
+  if (input_to_)
+    input_copier_ = std::make_unique<Copier>(loop, std::move(input_), std::move(input_to_), os::Fd{}, nullptr);
 }
 
 void Stdio::start_terminal(Loop& loop, os::Fd console) {
@@ -204,8 +208,9 @@ void Stdio::start_terminal(Loop& loop, os::Fd console) {
   make_nonblocking(console_.get());
   const auto copy = [this] { return os::Fd(::fcntl(console_.get(), F_DUPFD_CLOEXEC, 3)); };
   if (outputs_[0].to)
-    outputs_[0].copier = std::make_unique<Copier>(loop, copy(), std::move(outputs_[0].to), [this] { copied(); });
-  if (input_) input_copier_ = std::make_unique<Copier>(loop, std::move(input_), copy(), nullptr);
+    outputs_[0].copier = std::make_unique<Copier>(loop, copy(), std::move(outputs_[0].to),
+                                                  std::move(outputs_[0].keeper), [this] { copied(); });
+  if (input_) input_copier_ = std::make_unique<Copier>(loop, std::move(input_), copy(), os::Fd{}, nullptr);
 }
 
 void Stdio::close_input() { input_keeper_.reset(); }

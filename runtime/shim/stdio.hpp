@@ -2,7 +2,8 @@
 // Between a process of a container and whoever reads its output and writes its input. Nothing here blocks the loop, and
 // data is not held in memory: splice(2) moves pages from pipe to pipe.
 //
-//   FIFO          opened so that there is always a reader: a process is stopped, never killed, while nobody reads
+//   FIFO          opened so that there is always a reader: a process is stopped, never killed, while nobody reads; at
+//                 the end it stays open until its reader has come, or for kLastChance
 //   file:///path  appended to
 //   binary:///path?key=value  a logger with the output on its descriptors 3 and 4
 #pragma once
@@ -27,7 +28,8 @@ struct StdioPaths {
 // does not end that: what comes is read and thrown away, lest the writer is held up for ever.
 class Copier {
  public:
-  Copier(Loop& loop, os::Fd from, os::Fd to, std::function<void()> ended);
+  // `keeper`, if there is one, is the other end of the FIFO `to`, so that it has a reader.
+  Copier(Loop& loop, os::Fd from, os::Fd to, os::Fd keeper, std::function<void()> ended);
   ~Copier();
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
@@ -43,10 +45,11 @@ class Copier {
   [[nodiscard]] Moved write_rest();
   void wait_for(bool source);
   void end();
+  void close_when_read(std::chrono::milliseconds delay);
 
   Loop& loop_;
-  os::Fd from_, to_;
-  std::uint64_t from_watch_ = 0, to_watch_ = 0;
+  os::Fd from_, to_, keeper_;
+  std::uint64_t from_watch_ = 0, to_watch_ = 0, timer_ = 0;
   std::function<void()> ended_;
   std::string rest_;  // read and not written yet: of a source that cannot be spliced
   bool can_splice_ = true, target_lost_ = false, writes_to_file_ = false;
@@ -81,7 +84,7 @@ class Stdio : public std::enable_shared_from_this<Stdio> {
 
  private:
   struct Output {
-    os::Fd from, to;
+    os::Fd from, to, keeper;
     std::unique_ptr<Copier> copier;
   };
   void open_input(const std::string& path);

@@ -924,3 +924,17 @@ def test_cgroup_of_systemds(t):
     except ShimError as error:
         t.contains(error.message, "systemd")
         shim.ids.clear()
+
+
+@wherry_only(SHIM)
+def test_output_of_a_short_life_waits_for_its_reader(t):
+    """An engine opens its end of a FIFO when it gets to it, which may be behind the end of the process."""
+    shim = ShimCase(t)
+    out, err = shim.fifo(reads=False), shim.fifo(reads=False)
+    name = shim.running(t.bundle("echo", "words"), out=out.path, err=err.path)
+    t.equal(shim.wait(name), 0, "exit status")
+    out.open()
+    err.open()
+    t.until(lambda: out.ended and err.ended, "the end of the output")
+    t.equal((out.data, err.data), (b"words\n", b""), "output")
+    shim.delete(name)

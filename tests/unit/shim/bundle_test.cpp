@@ -37,6 +37,22 @@ TEST_CASE("bundle: containers of a pod are one group", "[shim]") {
   CHECK(group_of(bundle.path, "c1") == "c1");
 }
 
+TEST_CASE("bundle: a cgroup of systemd's is known by its path", "[shim]") {
+  const Directory bundle;
+  const auto with_path = [&bundle](const std::string& path) {
+    std::ofstream(bundle.path + "/config.json")
+        << R"({"ociVersion":"1.0.2","root":{"path":"rootfs"},"annotations":{"cgroupsPath":"a:b:c"},"linux":{"cgroupsPath" : ")"
+        << path << "\"}}";
+    return names_systemd_cgroup(bundle.path);
+  };
+  CHECK(with_path("kubepods-burstable.slice:cri-containerd:abc"));
+  CHECK(with_path("::abc"));
+  CHECK_FALSE(with_path("/kubepods/abc"));
+  CHECK_FALSE(with_path("/odd:name:here"));
+  CHECK_FALSE(with_path(""));
+  CHECK_THROWS_AS(names_systemd_cgroup(bundle.path + "/none"), wherry::Error);
+}
+
 TEST_CASE("bundle: the state's place survives the shim", "[shim]") {
   const Directory bundle;
   CHECK(saved_root(bundle.path, "k8s.io") == "/run/containerd/wherry/k8s.io");
