@@ -2,6 +2,7 @@
 #include "image/layers.hpp"
 
 #include "image/paths.hpp"
+#include "image/tree.hpp"
 #include "os/files.hpp"
 #include "wherry/error.hpp"
 
@@ -58,6 +59,17 @@ Layers::Found Layers::find(const std::string& path) const {
     if (hides_below(root, path)) return {};
   }
   return {};
+}
+
+std::set<std::string> Layers::names() const {
+  std::set<std::string> all;
+  for (const int root : roots_) {
+    auto names = names_in(root, ".");
+    if (!names) fail("/", names.error());
+    for (std::string& name : *names)
+      if (find(name).root >= 0) all.insert(std::move(name));
+  }
+  return all;
 }
 
 std::optional<std::string> Layers::resolve(const std::string& path) const {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,9 @@ class Layers {
   [[nodiscard]] std::optional<std::string> resolve(const std::string& path) const;
   // The content of the regular file that a path leads to; nullopt: there is none. EFBIG beyond `limit` bytes.
   [[nodiscard]] std::optional<std::string> read(const std::string& path, std::size_t limit) const;
+
+  // What stands in the root.
+  [[nodiscard]] std::set<std::string> names() const;
 
   [[nodiscard]] bool empty() const noexcept { return roots_.empty(); }
 

@@ -194,6 +194,7 @@ void Tree::set_times(const Place& place, const Entry& entry) {
 
 void Tree::make_directory(const Place& place, const Entry& entry) {
   const std::string path = place.path();
+  for_whiteouts_.erase(path);
   bool hid = false, existed = false;
   os::Status made = os::mkdirat(place.fd, place.name.c_str(), kOwnerAll);
   if (!made && made.error() == EEXIST) {
@@ -322,7 +323,7 @@ void Tree::make_node(const Place& place, const Entry& entry) {
 }
 
 void Tree::finish() {
-  drop_idle_whiteouts();
+  if (options_.overlay) finish_whiteouts();
   // From the leaves: a mode may close the way to what is below.
   for (auto at = directories_.rbegin(); at != directories_.rend(); ++at) {
     const auto& [path, directory] = *at;

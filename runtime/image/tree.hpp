@@ -97,6 +97,7 @@ class Tree {
   Place place_of(const std::string& path);
   void check_depth(const std::string& path) const;
   void forget(const std::string& path);
+  void make_real(const std::string& directory);
 
   // tree.cpp: entries
   void apply_entry(Entry& entry, TarReader& reader);
@@ -134,7 +135,10 @@ class Tree {
   bool is_of_layer(const std::string& path) const;
   bool holds_of_layer(const std::string& path) const;
   void set_opaque(const std::string& directory);
+  void finish_whiteouts();
   void drop_idle_whiteouts();
+  void drop_idle_directories();
+  void hide_below_root();
 
   // tree_lower.cpp: what the layers below have at a place
   Layers::Found look_below(const std::string& path);
@@ -146,6 +150,8 @@ class Tree {
   TreeOptions options_;
   Layers lowers_;
   Directories directories_;
+  // For overlayfs: directories that are there for whiteouts alone, and nothing of this layer is in them.
+  std::set<std::string, std::less<>> for_whiteouts_;
   std::vector<std::string> whiteouts_;    // made for overlayfs
   std::string last_wanted_, last_found_;  // the directory of the entry before: most often the next one's, too
   std::array<Kept, 32> kept_;

@@ -57,6 +57,7 @@ bool Tree::copy_up(const Place& place) {
   const Layers::Found below = look_below(path);
   const unsigned type = below.type();
   if (below.root < 0 || type == os::kTypeDirectory) return false;
+  make_real(place.directory);
   Entry entry;
   entry.name = path;
   entry.mode = below.status.stx_mode & 07777U;

@@ -39,8 +39,14 @@ Tree::Place Tree::place_of(const std::string& path) {
   Split split = split_path(path);
   Place place{*find_directory(split.directory, true), std::move(split.name), -1};
   check_depth(place.directory);
+  make_real(place.directory);
   place.fd = open_directory(place.directory);
   return place;
+}
+
+// Something of this layer comes to be in a directory, and so in all above it.
+void Tree::make_real(const std::string& directory) {
+  for (std::string at = directory; for_whiteouts_.erase(at) != 0;) at = split_path(at).directory;
 }
 
 // Links may lead deeper than a name says; what is too deep could not be removed again.
@@ -54,9 +60,13 @@ void Tree::forget(const std::string& path) {
   last_wanted_.clear();
   last_found_.clear();
   directories_.erase(path);
+  for_whiteouts_.erase(path);
   const std::string below = path + "/";
+  const auto is_below = [&](const std::string& other) { return other.compare(0, below.size(), below) == 0; };
   auto at = directories_.lower_bound(below);
-  while (at != directories_.end() && at->first.compare(0, below.size(), below) == 0) at = directories_.erase(at);
+  while (at != directories_.end() && is_below(at->first)) at = directories_.erase(at);
+  auto idle = for_whiteouts_.lower_bound(below);
+  while (idle != for_whiteouts_.end() && is_below(*idle)) idle = for_whiteouts_.erase(idle);
   for (Kept& kept : kept_)
     if (!kept.path.empty() && starts_below(kept.path, path)) kept = {};
 }
@@ -116,6 +126,7 @@ bool Tree::enter(std::string& at, std::string& rest, const std::string& componen
       // A directory of the layers below in which this one has nothing.
       if (below.type() != os::kTypeDirectory) return false;
       make_implied(at, component);
+      for_whiteouts_.insert(next);
       return at = next, true;
     }
   }

@@ -45,7 +45,44 @@ void Tree::hide(const std::string& directory, const std::string& name) {
   if (auto found = os::statx(fd, name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found)
     throw Error("look up " + path).because(found.error());
   // What this layer has stays; a file of it hides what is below by itself.
-  if ((status.stx_mode & os::kTypeMask) == os::kTypeDirectory) set_opaque(path);
+  if ((status.stx_mode & os::kTypeMask) != os::kTypeDirectory) return;
+  if (!for_whiteouts_.contains(path)) return set_opaque(path);
+  forget(path);
+  if (auto gone = remove_tree(fd, name.c_str()); !gone) throw Error("remove " + path).because(gone.error());
+  hide(directory, name);
+}
+
+void Tree::finish_whiteouts() {
+  drop_idle_whiteouts();
+  drop_idle_directories();
+  const auto root = directories_.find("");
+  if (root != directories_.end() && root->second.opaque) hide_below_root();
+}
+
+// overlayfs passes over the mark of a layer's root.
+void Tree::hide_below_root() {
+  for (const std::string& name : lowers_.names()) {
+    const os::Status made = os::mknodat(root_.get(), name.c_str(), os::kTypeChar, 0);
+    if (made) continue;
+    if (made.error() != EEXIST) throw Error("make the whiteout of " + name).because(made.error());
+    struct statx status {};
+    if (auto found = os::statx(root_.get(), name.c_str(), os::kAtSymlinkNofollow, STATX_TYPE, status); !found)
+      throw Error("look up " + name).because(found.error());
+    if ((status.stx_mode & os::kTypeMask) == os::kTypeDirectory) set_opaque(name);
+  }
+}
+
+// What they lie in was hidden later.
+void Tree::drop_idle_directories() {
+  while (!for_whiteouts_.empty()) {
+    const std::string path = *for_whiteouts_.rbegin();  // what is inside comes first
+    for_whiteouts_.erase(path);
+    if (look_below(path).type() == os::kTypeDirectory) continue;
+    const Split at = split_path(path);
+    forget(path);
+    if (auto gone = remove_tree(open_directory(at.directory), at.name.c_str()); !gone)
+      throw Error("remove " + path).because(gone.error());
+  }
 }
 
 // Where there is nothing to hide, overlayfs reads the directory as it is, and would list a whiteout.

@@ -672,6 +672,21 @@ def test_overlay_lists_no_idle_whiteout(t):
 
 
 @ours
+def test_overlay_hides_what_flat_hides(t):
+    lower = [entry("a"), entry("a/b"), entry("a/b/c", "1"), entry("b"), entry("b/x", "1"), entry("c", "1")]
+    for upper in ([entry(".wh..wh..opq", ""), entry("b"), entry("new", "2")], [entry("a/b/.wh.c", ""), entry(".wh.a", "")],
+                  [entry("a/b/.wh.c", ""), entry(".wh..wh..opq", "")], [entry("a/b/.wh.c", ""), entry("a/n", ""),
+                                                                        entry(".wh.a", "")],
+                  [entry("b", "file"), entry("b")], [entry("h", kind=HARD, link="a/b/c"), entry("a/b/.wh.x", "")]):
+        made = layout(t)
+        made.write(made.image(tar(*lower), tar(*upper), tar(entry("last", ""))))
+        plain = subprocess.run(["sh", "-c", f"cd {unpack(t, made.path)} && {LISTING}"], check=True, stdout=subprocess.PIPE,
+                               text=True).stdout
+        bundle, _ = overlay(t, made.path, os.path.join(t.dir, "store"))
+        t.equal(merged(t, bundle), plain, str([info.name for info, _ in upper]))
+
+
+@ours
 def test_overlay_looks_below_covered_links(t):
     layers = [[entry("b"), entry("b/x", "1"), entry("a", kind=LINK, link="b")], [entry("a"), entry("a/y", "2")],
               [entry("h", kind=HARD, link="a/x")]]
