@@ -13,7 +13,7 @@ IMAGE = "bb:bb"
 class Engine:
     def __init__(self, runtime):
         self.flags = ["--runtime", shim_type(runtime)] if shim_type(runtime) else ["--runc-binary", shutil.which(runtime)]
-        self.state = state_root(runtime) + "/default"
+        self.states = state_root(runtime) + "/default"
         write("/etc/containerd/config.toml", 'version = 2\n[grpc]\naddress = "/run/containerd/containerd.sock"\n')
         self.daemon = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         archive, _ = busybox_image()
@@ -46,7 +46,7 @@ class Engine:
         for line in lines(self("container", "ls", "-q").out):
             self("container", "rm", line)
         until(lambda: not has_process("containerd-shim", "-namespace"), "no shim", REST)
-        until(lambda: not known_below(self.state), "no container known to the runtime", REST)
+        until(lambda: not known_below(self.states), "no container known to the runtime", REST)
         parent = "/sys/fs/cgroup/" + ("machine.slice" if SYSTEMD else "default")
         until(lambda: not os.path.isdir(parent) or not [name for name in os.listdir(parent) if os.path.isdir(f"{parent}/{name}")],
               "no cgroup of a container", REST)

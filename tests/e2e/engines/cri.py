@@ -96,7 +96,7 @@ class Engine:
         if shim_type(runtime):  # it sees by the cgroup's path who makes it
             config = snippet("shim", "wherry").replace("io.containerd.wherry.v2", shim_type(runtime))
         write("/etc/containerd/config.toml", CONFIG + (RUNC if self.handler != "runc" else "") + config)
-        self.state = state_root(runtime) + "/k8s.io"
+        self.states = state_root(runtime) + "/k8s.io"
         self.daemon = Daemon("containerd", log="/tmp/containerd.log", ready=lambda: call("ctr", "version").code == 0)
         archive, _ = busybox_image()
         ok("cp", "-a", "/tmp/image/layout", "/tmp/image/pause")
@@ -139,7 +139,7 @@ class Engine:
             self.call("StopPodSandbox", {1: sandbox})
             self.call("RemovePodSandbox", {1: sandbox})
         until(lambda: not has_process("containerd-shim", "-namespace"), "no shim", REST)
-        until(lambda: not known_below(self.state), "no container known to the runtime", REST)
+        until(lambda: not known_below(self.states), "no container known to the runtime", REST)
         until(lambda: not cgroups_of_containers(), "no cgroup", REST)
 
     def close(self):
