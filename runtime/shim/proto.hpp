@@ -32,7 +32,7 @@ concept Scalar = std::is_integral_v<T> || std::is_enum_v<T>;
 
 class Encoder {
  public:
-  explicit Encoder(std::string& out) : out_(out), stream_{&Encoder::append, &out, SIZE_MAX, 0, nullptr} {}
+  explicit Encoder(std::string& out) : stream_{&Encoder::append, &out, SIZE_MAX, 0, nullptr} {}
 
   template <Scalar T>
   void operator()(std::uint32_t tag, const T& value) {
@@ -79,7 +79,6 @@ class Encoder {
     string(tag, inner);
   }
 
-  std::string& out_;
   pb_ostream_t stream_;
 };
 
