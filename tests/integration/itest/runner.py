@@ -128,6 +128,8 @@ class Runner:
             case.close()
         except Failure as failure:
             return failure
+        except Exception as error:  # as in the test itself: the others are still to run
+            return f"at the end: {type(error).__name__}: {error}"
         leaks = case.watch.leaks()
         if leaks:
             case.watch.purge()
