@@ -50,7 +50,8 @@ class Containerd:
         self.t = t
         self.shim = shim_program(t.runtime.path)
         self.socket = t.path("containerd.sock")
-        self.namespace = "itest-" + os.path.basename(t.box.cgroup)  # it names the parent of the containers' cgroups
+        # It names the parent of the containers' cgroups. No "_" in the wrong place: containerd refuses it.
+        self.namespace = "itest-" + os.path.basename(t.box.cgroup).replace("_", "0")
         self.words = ["ctr", "--address", self.socket, "--namespace", self.namespace]
         self.config = t.file("config.toml", f"""version = 2
 root = "{t.path('root')}"
