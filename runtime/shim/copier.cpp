@@ -13,7 +13,8 @@ namespace wherry::shim {
 namespace {
 
 constexpr std::size_t kPiece = 65536;
-constexpr int kTurns = 16;  // then others get their turn
+constexpr int kTurns = 16;        // then others get their turn
+constexpr int kLastTurns = 1024;  // more than a pipe holds, in pages: one who writes on and on is not read on
 constexpr std::chrono::milliseconds kFirstLook{4}, kLastChance{8192};
 
 bool is_file(int fd) {
@@ -47,16 +48,22 @@ void Copier::wait_for(bool source) {
 
 void Copier::move() {
   for (int turn = 0; turn < kTurns && from_; ++turn) {
-    Moved moved = rest_.empty() ? (can_splice_ && !target_lost_ ? splice_some() : copy_some()) : write_rest();
-    if (moved == Moved::kCannotSplice) {
-      can_splice_ = false;
-      moved = copy_some();
-    }
+    const Moved moved = move_some();
     if (moved == Moved::kEnd) return end();
     if (moved == Moved::kSourceEmpty) return wait_for(true);
     if (moved == Moved::kTargetFull) return wait_for(false);
   }
   wait_for(rest_.empty());
+}
+
+Copier::Moved Copier::move_some() {
+  if (!rest_.empty()) return write_rest();
+  if (can_splice_ && !target_lost_) {
+    const Moved moved = splice_some();
+    if (moved != Moved::kCannotSplice) return moved;
+    can_splice_ = false;
+  }
+  return copy_some();
 }
 
 Copier::Moved Copier::splice_some() {
@@ -101,11 +108,9 @@ Copier::Moved Copier::write_rest() {
 }
 
 void Copier::finish() {
-  while (from_) {
-    const Moved moved = rest_.empty() ? (can_splice_ && !target_lost_ ? splice_some() : copy_some()) : write_rest();
-    if (moved == Moved::kCannotSplice) can_splice_ = false;
-    if (moved != Moved::kSome && moved != Moved::kCannotSplice) end();
-  }
+  if (!from_) return;
+  for (int turn = 0; turn < kLastTurns && move_some() == Moved::kSome;) ++turn;
+  end();
 }
 
 void Copier::end() {
