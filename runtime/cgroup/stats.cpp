@@ -13,11 +13,11 @@ namespace {
 
 using Text = std::optional<std::string>;
 
-// Absent when the controller is not enabled. EOPNOTSUPP: *.pressure with psi=0.
+// Absent when the controller is not enabled. ENODEV: the cgroup has been removed. EOPNOTSUPP: *.pressure with psi=0.
 Text read_if_there(int dir, const char* file) {
   auto text = read_file(dir, file);
   if (text) return std::move(*text);
-  if (text.error() == ENOENT || text.error() == EOPNOTSUPP) return std::nullopt;
+  if (text.error() == ENOENT || text.error() == ENODEV || text.error() == EOPNOTSUPP) return std::nullopt;
   throw Error(std::string("read ") + file).because(text.error());
 }
 

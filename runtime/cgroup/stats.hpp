@@ -80,7 +80,7 @@ struct Stats {
 // The number in a file that has one; none for "max", and when the file is not there.
 [[nodiscard]] std::optional<std::uint64_t> read_limit(int dir_fd, const char* file);
 
-// The value of `key` in a flat keyed file ("oom_kill 3"), 0 if the file or the key is not there.
+// The value of `key` in a flat keyed file ("oom_kill 3"), 0 if the file, the key or the whole cgroup is not there.
 [[nodiscard]] std::uint64_t read_counter(int dir_fd, const char* file, const char* key);
 
 }  // namespace wherry::cgroup

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "shim/log.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::shim {
@@ -19,6 +20,15 @@ constexpr std::chrono::milliseconds kUntilIdle{300};
 os::Fd must(int fd, const char* what) {
   if (fd < 0) throw Error(what).because(errno);
   return os::Fd(fd);
+}
+
+// Whoever failed here has nobody to tell, and the containers of a shim that ends are lost to their engine.
+void attempt(const Loop::Work& work) noexcept {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    log_warning(error.what());
+  }
 }
 
 }  // namespace
@@ -87,14 +97,14 @@ void Loop::do_posted() {
     const std::lock_guard<std::mutex> lock(mutex_);
     posted.swap(posted_);
   }
-  for (const Work& work : posted) work();
+  for (const Work& work : posted) attempt(work);
 }
 
 void Loop::do_due() {
   while (!timers_.empty() && timers_.begin()->first <= Clock::now()) {
     const Work work = std::move(timers_.begin()->second.work);
     timers_.erase(timers_.begin());
-    work();
+    attempt(work);
   }
 }
 
@@ -115,7 +125,7 @@ void Loop::wait(int timeout_ms) {
     const auto found = watched_.find(event.data.u64);
     if (found == watched_.end()) continue;  // forgotten by one that came before it
     const std::shared_ptr<Watched> held = found->second;
-    held->callback(event.events);
+    attempt([&] { held->callback(event.events); });
   }
 }
 

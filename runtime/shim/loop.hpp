@@ -14,6 +14,7 @@
 
 namespace wherry::shim {
 
+// What one of its callbacks throws is logged, and the loop goes on.
 class Loop {
  public:
   using Clock = std::chrono::steady_clock;
