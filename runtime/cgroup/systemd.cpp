@@ -2,6 +2,7 @@
 #include "cgroup/systemd.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <utility>
 
 #include "os/core/calls.hpp"
@@ -9,6 +10,9 @@
 
 namespace wherry::cgroup {
 namespace {
+
+// More than wherry-systemd takes at worst: each of its calls and jobs has a limit of its own.
+constexpr int kAnswerLimitMs = 180000;
 
 constexpr const char* kProgram = WHERRY_LIBEXECDIR "/wherry-systemd";
 
@@ -57,6 +61,16 @@ systemd::Request about(const std::string& unit, systemd::Operation operation) {
   return request;
 }
 
+bool answers_in_time(int channel) {
+  os::pollfd fds{channel, os::kPollIn, 0};
+  const std::int64_t deadline = os::monotonic_ns() + std::int64_t{kAnswerLimitMs} * 1000000;
+  while (os::monotonic_ns() < deadline) {
+    const auto ready = os::poll(&fds, 1, static_cast<int>((deadline - os::monotonic_ns()) / 1000000) + 1);
+    if (ready && fds.revents != 0) return true;
+  }
+  return false;
+}
+
 os::Program program(const os::Fd& channel) {
   os::Program program;
   program.path = kProgram;
@@ -83,7 +97,9 @@ Systemd::~Systemd() {
   if (spawning_) {
     if (auto child = spawning_->finish()) child_ = std::move(*child);
   }
-  if (child_.pidfd) (void)os::reap(child_.pidfd.get());  // it sees the end of the channel
+  if (!child_.pidfd) return;
+  (void)os::pidfd_send_signal(child_.pidfd.get(), SIGKILL);  // it has answered all there was, or never will
+  (void)os::reap(child_.pidfd.get());
 }
 
 void Systemd::start_scope(const std::string& unit, std::vector<plan::UnitProperty> properties, pid_t pid) {
@@ -124,6 +140,11 @@ void Systemd::request(const char* operation, systemd::Request request) {
   if (bytes.size() > systemd::kMaxMessage) throw Error(what).because(E2BIG).detail("its properties are too long");
   if (auto sent = os::send_message(channel_.get(), bytes.data(), bytes.size()); !sent)
     throw Error(what).because(sent.error()).detail("wherry-systemd does not listen");
+  if (!answers_in_time(channel_.get()))
+    throw Error(what)
+        .because(ETIMEDOUT)
+        .detail("wherry-systemd does not answer")
+        .remedy("see what systemd does: systemctl list-jobs");
   std::vector<unsigned char> answer(systemd::kMaxMessage);
   const auto received = os::receive_message(channel_.get(), answer.data(), answer.size(), nullptr, 0);
   const auto size = received ? static_cast<std::size_t>(received->size) : 0;
