@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cgroup/cgroupfs.hpp"
+#include "container/announce.hpp"
 #include "container/facts.hpp"
 #include "container/filter_cache.hpp"
 #include "container/identity.hpp"
@@ -292,12 +293,12 @@ class Creation {
     if (!bundle_.spec.process->terminal) return;
     console_ = launch_.take_console();
     if (options_.console_socket.empty()) return;
-    send_descriptor(options_.console_socket, console_.get(), "console");
+    send_descriptor(options_.console_socket, console_.get(), "console", "console");
     console_.reset();
   }
 
   void announce() {
-    if (!options_.pidfd_socket.empty()) send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd");
+    if (!options_.pidfd_socket.empty()) send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd", "pidfd");
     if (!options_.pid_file.empty()) write_pid_file(options_.pid_file, launch_.pid());
   }
 
@@ -355,24 +356,6 @@ Bundle read_bundle(const CreateOptions& options) {
   if (auto faults = oci::validate(bundle.spec); !faults.empty())
     throw oci::FaultsError("config.json", std::move(faults));
   return bundle;
-}
-
-void send_descriptor(const std::string& socket_path, int fd, const std::string& what) {
-  auto socket = os::connect_to(socket_path, os::kSockStream);
-  if (!socket) throw Error("connect to the " + what + " socket " + socket_path).because(socket.error());
-  // runc sends the terminal's name along; receivers want at least one byte.
-  if (auto sent = os::send_message(socket->get(), what.data(), what.size(), &fd, 1); !sent)
-    throw Error("send the " + what + " to " + socket_path).because(sent.error());
-}
-
-void write_pid_file(const std::string& path, pid_t pid) {
-  const std::size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  auto dir = os::openat(os::kAtFdcwd, directory.c_str(), os::kPath | os::kDirectory);
-  auto written = dir ? os::replace_file(dir->get(), slash == std::string::npos ? path : path.substr(slash + 1),
-                                        std::to_string(pid), 0644)
-                     : os::Status(dir.error());
-  if (!written) throw Error("write the pid file " + path).because(written.error());
 }
 
 }  // namespace container

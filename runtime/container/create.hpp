@@ -16,8 +16,4 @@ struct Bundle {
 };
 [[nodiscard]] Bundle read_bundle(const CreateOptions& options);
 
-// Passes a descriptor to whoever listens at an AF_UNIX path (--console-socket, --pidfd-socket).
-void send_descriptor(const std::string& socket_path, int fd, const std::string& what);
-void write_pid_file(const std::string& path, pid_t pid);
-
 }  // namespace wherry::container

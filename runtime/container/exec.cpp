@@ -4,9 +4,10 @@
 
 #include "cgroup/location.hpp"
 #include "cgroup/systemd.hpp"
-#include "container/create.hpp"
+#include "container/announce.hpp"
 #include "container/facts.hpp"
 #include "container/filter_cache.hpp"
+#include "container/launch.hpp"
 #include "container/resctrl.hpp"
 #include "container/saved.hpp"
 #include "container/status.hpp"
@@ -198,10 +199,11 @@ class Execution {
     Process result;
     if (process_.terminal) result.console = launch_.take_console();
     if (!options_.console_socket.empty()) {
-      container::send_descriptor(options_.console_socket, result.console.get(), "console");
+      container::send_descriptor(options_.console_socket, result.console.get(), "console", "console");
       result.console.reset();
     }
-    if (!options_.pidfd_socket.empty()) container::send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd");
+    if (!options_.pidfd_socket.empty())
+      container::send_descriptor(options_.pidfd_socket, launch_.pidfd(), "pidfd", "pidfd");
     if (!options_.pid_file.empty()) container::write_pid_file(options_.pid_file, launch_.pid());
     result.pid = launch_.pid();
     result.pidfd = launch_.take_pidfd();

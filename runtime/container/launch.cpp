@@ -9,6 +9,7 @@
 
 #include "cgroup/devices.hpp"
 #include "cgroup/stats.hpp"
+#include "container/announce.hpp"
 #include "container/host_hooks.hpp"
 #include "container/id_maps.hpp"
 #include "container/net_devices.hpp"
@@ -257,11 +258,7 @@ void Launch::execute(const plan::HandOverListener& step) {
   if (!state.pid) state.pid = pid_;
   const std::string document = oci::seccomp_state_json(state, pid_, step.metadata);
   const os::Fd listener = std::move(listener_);
-  const int number = listener.get();
-  auto socket = os::connect_to(step.path, os::kSockStream);
-  if (!socket) throw Error("connect to the seccomp agent at " + step.path).because(socket.error());
-  if (auto sent = os::send_message(socket->get(), document.data(), document.size(), &number, 1); !sent)
-    throw Error("send the seccomp listener to " + step.path).because(sent.error());
+  send_descriptor(step.path, listener.get(), "seccomp listener", document);
   send_go();
 }
 

@@ -30,17 +30,10 @@ bool is_id(const std::string& id) {
          std::all_of(id.begin(), id.end(), is_id_character);
 }
 
-void make_directory(const std::string& path, unsigned mode) {
-  const auto made = os::mkdirat(os::kAtFdcwd, path.c_str(), mode);
-  if (!made && made.error() != EEXIST)
-    throw Error("create the state directory " + path).because(made.error()).remedy(kOtherRoot);
-}
-
-// mkdir -p; the root itself is closed to others.
+// Closed to others; its parents are not.
 void make_root(const std::string& root) {
-  for (std::size_t at = root.find('/', 1); at != std::string::npos; at = root.find('/', at + 1))
-    make_directory(root.substr(0, at), 0755);
-  make_directory(root, 0700);
+  if (auto made = os::make_directories(root, 0755, 0700); !made)
+    throw Error("create the state directory " + root).because(made.error()).remedy(kOtherRoot);
 }
 
 os::Result<os::Fd> open_directory(int dir, const char* name) {

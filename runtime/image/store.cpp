@@ -73,13 +73,8 @@ os::Fd make_and_open(int dir, const char* name, const std::string& path) {
 }
 
 os::Fd make_path(const std::string& path) {
-  for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
-    const std::string part = path.substr(0, at);
-    const bool last = at == std::string::npos;
-    if (auto made = os::mkdirat(os::kAtFdcwd, part.c_str(), last ? 0700 : 0755); !made && made.error() != EEXIST)
-      throw Error("make the directory " + part).because(made.error());
-    if (last) break;
-  }
+  if (auto made = os::make_directories(path, 0755, 0700); !made)
+    throw Error("make the directory " + path).because(made.error());
   return open_or_throw(os::openat(os::kAtFdcwd, path.c_str(), os::kRdOnly | os::kDirectory), path);
 }
 

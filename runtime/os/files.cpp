@@ -56,6 +56,15 @@ Status replace_file(int dir, const std::string& name, std::string_view data, uns
   return renameat(dir, beside.c_str(), dir, name.c_str());
 }
 
+Status make_directories(const std::string& path, unsigned parents, unsigned mode) {
+  for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
+    const bool last = at == std::string::npos;
+    const Status made = mkdirat(kAtFdcwd, path.substr(0, at).c_str(), last ? mode : parents);
+    if (!made && made.error() != EEXIST) return made;
+    if (last) return {};
+  }
+}
+
 Status write_existing(int dir, const char* path, std::string_view data) noexcept {
   auto fd = openat(dir, path, kWrOnly | kNoCtty);
   if (!fd) return Status(fd.error());

@@ -22,6 +22,8 @@ Status write_all(int fd, std::string_view data) noexcept;
 Status create_file(int dir, const char* name, std::string_view data, unsigned mode) noexcept;
 // Whoever reads sees the old content or the new one: written beside as "<name>.tmp", then renamed.
 Status replace_file(int dir, const std::string& name, std::string_view data, unsigned mode);
+// mkdir -p: a parent that is missing gets the mode `parents`, the last one `mode`; what is there stays as it is.
+Status make_directories(const std::string& path, unsigned parents, unsigned mode);
 // For files of procfs, sysfs and cgroupfs: one write(2), no creation.
 Status write_existing(int dir, const char* path, std::string_view data) noexcept;
 

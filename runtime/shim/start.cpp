@@ -61,14 +61,6 @@ std::string answer(const Request& request, const std::string& path) {
   return request.in_json ? R"({"version":3,"address":")" + address + R"(","protocol":"ttrpc"})" : address;
 }
 
-void make_directories(const std::string& path) {
-  for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
-    const auto made = os::mkdirat(os::kAtFdcwd, path.substr(0, at).c_str(), 0711);
-    if (!made && made.error() != EEXIST) throw Error("make the directory " + path).because(made.error());
-    if (at == std::string::npos) return;
-  }
-}
-
 os::Fd try_listen(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -146,9 +138,11 @@ std::string start(const Arguments& arguments, const Surroundings& surroundings) 
     throw Error("start a shim").detail("-id and -namespace are needed");
   Request request = read_request(surroundings.standard_input, arguments);
   request.in_json = surroundings.answer_in_json;
-  make_directories(request.socket_directory);
-  const std::string path = socket_path(request.socket_directory, arguments.address, arguments.container_namespace,
-                                       group_of(".", arguments.id));
+  const std::string& directory = request.socket_directory;
+  if (auto made = os::make_directories(directory, 0711, 0711); !made)
+    throw Error("make the directory " + directory).because(made.error());
+  const std::string path =
+      socket_path(directory, arguments.address, arguments.container_namespace, group_of(".", arguments.id));
   save_address(".", "unix://" + path);
   const os::Fd listener = listen_or_join(path);
   if (!listener) return answer(request, path);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "os/files.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::shim {
@@ -48,17 +49,13 @@ bool is_fifo(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
 }
 
-void make_parents(const std::string& path) {
-  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
-    if (::mkdir(path.substr(0, at).c_str(), 0755) != 0 && errno != EEXIST)
-      throw Error("make the directory of " + path).because(errno);
-}
-
 // `keeper` is the reader that a FIFO always has: writing to it never ends with EPIPE.
 os::Fd open_target(const std::string& uri, os::Fd& keeper) {
   if (has_scheme(uri, kFile)) {
     const std::string path = uri.substr(kFile.size());
-    make_parents(path);
+    if (const std::size_t name = path.rfind('/'); name != std::string::npos && name != 0)
+      if (auto made = os::make_directories(path.substr(0, name), 0755, 0755); !made)
+        throw Error("make the directory of " + path).because(made.error());
     return open_or_throw(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
   }
   const std::string path = has_scheme(uri, kFifo) ? uri.substr(kFifo.size()) : uri;

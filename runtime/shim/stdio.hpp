@@ -33,13 +33,14 @@ class Copier {
   ~Copier();
   Copier(const Copier&) = delete;
   Copier& operator=(const Copier&) = delete;
-  // Tries to move what is there already, then ends whatever is left.
+  // Tries to move what a pipe may hold already, then ends whatever is left.
   void finish();
   [[nodiscard]] bool has_ended() const noexcept { return !from_; }
 
  private:
   enum class Moved { kSome, kEnd, kSourceEmpty, kTargetFull, kCannotSplice };
   void move();
+  [[nodiscard]] Moved move_some();
   [[nodiscard]] Moved splice_some();
   [[nodiscard]] Moved copy_some();
   [[nodiscard]] Moved write_rest();
