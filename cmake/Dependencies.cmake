@@ -30,10 +30,11 @@ target_link_libraries(wherry::log INTERFACE spdlog::spdlog_header_only fmt::fmt-
 # By plain name, so that the linker takes the archive in a static link and the shared library otherwise.
 function(wherry_system_library name header library)
   string(TOUPPER "WHERRY_${name}_INCLUDE" variable)
-  find_path(${variable} ${header} REQUIRED)
+  find_path(${variable} ${header} PATH_SUFFIXES ${name} REQUIRED)  # nanopb: in a directory of its own since Debian 13
   mark_as_advanced(${variable})
   add_library(wherry::${name} INTERFACE IMPORTED GLOBAL)
   target_link_libraries(wherry::${name} INTERFACE ${library})
+  target_include_directories(wherry::${name} SYSTEM INTERFACE "${${variable}}")
 endfunction()
 wherry_system_library(seccomp seccomp.h seccomp)
 wherry_system_library(cap sys/capability.h cap)

@@ -9,6 +9,8 @@ target_include_directories(wherry_warnings INTERFACE
   "${PROJECT_SOURCE_DIR}/runtime" "${PROJECT_SOURCE_DIR}/include")
 target_compile_options(wherry_warnings INTERFACE
   -Wall -Wextra -Wshadow -Wconversion
+  # GCC's bug 80635: false alarms about std::optional, many more of them since 13.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_GREATER_EQUAL:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized>
   $<$<BOOL:${WHERRY_WERROR}>:-Werror>
   -ffunction-sections -fdata-sections)
 
