@@ -101,6 +101,7 @@ Tape::Tape(std::string_view json, std::string_view document) {
   if (json.size() > kMaxBytes) {
     throw FaultsError(std::string(document), {{"", "is larger than " + std::to_string(kMaxBytes) + " bytes"}});
   }
+  if (json.empty()) throw FaultsError(std::string(document), {{"", "is empty"}});
   // An escape is never shorter than what it means, so the text is never larger than the document.
   text_.reserve(json.size());
   values_.reserve(json.size() / 16 + 16);
