@@ -4,6 +4,11 @@
 
 #include <catch2/catch_all.hpp>
 
-namespace Catch::Matchers {
+namespace Catch {
+namespace Matchers {
 inline auto Contains(const char* part) { return ContainsSubstring(part); }
-}  // namespace Catch::Matchers
+inline auto Contains(const std::string& part) { return ContainsSubstring(part); }
+}  // namespace Matchers
+using Matchers::Contains;
+}  // namespace Catch
+using Catch::Approx;
