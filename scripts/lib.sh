@@ -16,7 +16,8 @@ PACKAGES_TIDY=(clang-tidy-14)
 PACKAGES_FORMAT=(clang-format-14)
 PACKAGES_CROSS=(g++-aarch64-linux-gnu qemu-user-static)
 PACKAGES_SCRIPTS=(python3)
-PACKAGES_PACKAGE=(zsh fish groff-base)  # to check the syntax of completions and man pages
+PACKAGES_DEB=(file dpkg-dev)  # for CPack
+PACKAGES_PACKAGE=("${PACKAGES_DEB[@]}" zsh fish groff-base)  # and to check the syntax of completions and man pages
 PACKAGES_IMAGES=(umoci buildah skopeo podman containerd docker-registry zstd busybox-static)
 PACKAGES_VM=(qemu-system-x86 busybox-static debootstrap e2fsprogs)
 
@@ -30,9 +31,10 @@ missing_packages() {
   done
 }
 
-# Installs those of the named packages that are not there, and says which.
+# Installs those of the named packages that are not there, and says which. Those that this release of Debian does not
+# have are left out and go into LACKING, if there is such a variable; otherwise they are an error.
 need_packages() {
-  local missing
+  local missing package known=()
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" -gt 0 ] || return 0
   command -v apt-get >/dev/null || die "this system has no apt-get; install these by hand: ${missing[*]}"
@@ -40,6 +42,13 @@ need_packages() {
   say "installing: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update || return
+  if [ -n "${LACKING+set}" ]; then
+    for package in "${missing[@]}"; do
+      if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); else LACKING+=" $package"; fi
+    done
+    [ "${#known[@]}" -gt 0 ] || return 0
+    missing=("${known[@]}")
+  fi
   apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "${missing[@]}" >/dev/null
 }
 
