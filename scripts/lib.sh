@@ -19,7 +19,7 @@ PACKAGES_SCRIPTS=(python3)
 PACKAGES_DEB=(file dpkg-dev)  # for CPack
 PACKAGES_PACKAGE=("${PACKAGES_DEB[@]}" zsh fish groff-base)  # and to check the syntax of completions and man pages
 PACKAGES_IMAGES=(umoci buildah skopeo podman containerd docker-registry zstd busybox-static)
-PACKAGES_VM=(qemu-system-x86 busybox-static debootstrap e2fsprogs)
+PACKAGES_VM=(qemu-system-x86 busybox-static debootstrap e2fsprogs apparmor)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }

@@ -141,14 +141,15 @@ class Runner:
 def main(script):
     parser = argparse.ArgumentParser(description="Black-box tests of an OCI runtime.")
     parser.add_argument("--runtime", default=DEFAULT_RUNTIME, metavar="PATH", help="default: %(default)s")
-    parser.add_argument("-k", default="", metavar="PATTERN", help="run only tests whose name holds or matches PATTERN")
+    parser.add_argument("-k", action="append", metavar="PATTERN",
+                        help="run only tests whose name holds or matches PATTERN, or another one")
     parser.add_argument("--without", action="append", choices=without.SEAMS, metavar="SEAM",
                         help="take a kernel interface away: " + ", ".join(without.SEAMS))
     parser.add_argument("--answer", default="ENOSYS", metavar="ERRNO", help="what it answers then (%(default)s)")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     options = parser.parse_args()
     tests = [(name, test) for name, test in find_tests()
-             if options.k in name or fnmatch.fnmatch(name, options.k)]
+             if not options.k or any(part in name or fnmatch.fnmatch(name, part) for part in options.k)]
     if options.list:
         print("\n".join(name for name, _ in tests))
         return 0
