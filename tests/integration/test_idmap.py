@@ -4,14 +4,37 @@
 import os
 import subprocess
 
-from itest import known_differences, wherry_only
+from itest import known_differences, needs, wherry_only
 
 MAPPINGS = [{"containerID": 0, "hostID": 7000, "size": 1000}]
+
+
+def tmpfs_can():
+    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 3)
+
+
+needs_tmpfs = needs(tmpfs_can, "a tmpfs that can be id-mapped, as it can since Linux 6.3")
+
+
+class Disk:
+    """A small ext4 at `place`: its ids can be mapped since Linux 5.12."""
+
+    def __init__(self, t, place):
+        self.place = place
+        image = t.file("disk")
+        os.truncate(image, 1 << 22)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, place], check=True)
+
+    def close(self):
+        subprocess.run(["umount", self.place], check=True)
 
 
 def tree(t):
     """A directory with a file of 0:0 and one of 5:6."""
     place = t.directory("data")
+    if not tmpfs_can():
+        t.keep(Disk(t, place))
     for name, uid, gid in (("zero", 0, 0), ("five", 5, 6)):
         path = t.file(f"data/{name}")
         os.chown(path, uid, gid)
@@ -107,6 +130,7 @@ def nested(t):
     return place
 
 
+@needs_tmpfs
 def test_idmap_maps_one_mount_and_ridmap_all(t):
     place = nested(t)
     try:
@@ -119,6 +143,7 @@ def test_idmap_maps_one_mount_and_ridmap_all(t):
         subprocess.run(["umount", os.path.join(place, "inner")], check=True)
 
 
+@needs_tmpfs
 def test_relative_and_symlink_sources(t):
     tree(t)
     b = t.bundle(script=owners("/one") + ";" + owners("/two"))
@@ -132,6 +157,7 @@ def test_relative_and_symlink_sources(t):
 
 
 @known_differences({"runc": "bind mounts only"})
+@needs_tmpfs
 def test_tmpfs_with_mappings(t):
     b = t.bundle(script="stat -c '%u %g %a' /data; cat /data/file; stat -c %u /data/file")
     b.own_rootfs()
@@ -145,6 +171,7 @@ def test_tmpfs_with_mappings(t):
 
 
 @known_differences({"runc": "bind mounts only"})
+@needs_tmpfs
 def test_tmpfs_with_the_user_namespace_of_the_container(t):
     b = t.bundle(script="stat -c '%u %g' /data; touch /data/x && stat -c %u /data/x").user_namespace()
     b.own_rootfs()
@@ -173,7 +200,7 @@ def test_flags_of_an_idmapped_mount(t):
 def test_idmap_without_anything_to_map_by_is_refused(t):
     b = t.bundle("true")
     b.own_rootfs()
-    t.refused(mapped(b, "/data", "none", tree(t), ["bind", "idmap"]))
+    t.refused(mapped(b, "/data", "none", t.directory("data"), ["bind", "idmap"]))
 
 
 @wherry_only("the text names the place and the way out")
