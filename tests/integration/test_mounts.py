@@ -458,7 +458,8 @@ def test_cgroup_mount_shows_the_containers_root(t):
 
 def test_read_only_cgroup_mount_cannot_be_changed(t):
     for kind in ("with", "without"):
-        b = t.bundle(script="mkdir /sys/fs/cgroup/x; echo 1 > /sys/fs/cgroup/cgroup.procs; test -d /sys/fs/cgroup/x || echo no")
+        new = f"/sys/fs/cgroup/{t.new_id()}"
+        b = t.bundle(script=f"mkdir {new}; echo 1 > /sys/fs/cgroup/cgroup.procs; test -d {new} || echo no")
         b.namespace("cgroup", remove=kind == "without")
         result = t.run(b)
         t.equal(result.out, "no\n", f"no new cgroup {kind} a namespace")

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """linux.netDevices: interfaces of the host that move into the container's network namespace."""
 
+import itertools
 import os
 import subprocess
 
 from itest import known_differences, needs
 
+numbers = itertools.count()
 OLD = {"runc": "1.1 ignores them", "crun": "1.8 ignores them"}
 
 
@@ -38,8 +40,9 @@ def can_make_links():
 needs_links = needs(can_make_links, "virtual network interfaces")
 
 
-def link(t, name):
-    return t.keep(Link(name))
+def link(t):
+    """The name of a new interface, unlike those of another run on the same host."""
+    return t.keep(Link(f"w{os.getpid()}n{next(numbers)}")).name
 
 
 def with_devices(t, devices, script):
@@ -54,32 +57,32 @@ SHOW = "ip -o addr show dev {0} scope global; ip -o link show dev {0}"
 @needs_links
 @known_differences(OLD)
 def test_a_device_moves_with_its_addresses(t):
-    link(t, "wdev0")
-    ip("link", "set", "wdev0", "up")
-    ip("addr", "add", "10.99.1.2/24", "brd", "10.99.1.255", "dev", "wdev0")
-    ip("-6", "addr", "add", "fd00:99::2/64", "dev", "wdev0", "nodad")
-    out = t.output(with_devices(t, {"wdev0": {}}, SHOW.format("wdev0")))
+    device = link(t)
+    ip("link", "set", device, "up")
+    ip("addr", "add", "10.99.1.2/24", "brd", "10.99.1.255", "dev", device)
+    ip("-6", "addr", "add", "fd00:99::2/64", "dev", device, "nodad")
+    out = t.output(with_devices(t, {device: {}}, SHOW.format(device)))
     t.contains(out, "10.99.1.2/24", "brd 10.99.1.255")
     if os.path.exists("/proc/net/if_inet6"):
         t.contains(out, "fd00:99::2/64")
-    t.matches(out, r"wdev0\S*:? <\S*\bUP\b")
+    t.matches(out, device + r"\S*:? <\S*\bUP\b")
 
 
 @needs_links
 @known_differences(OLD)
 def test_a_device_is_renamed(t):
-    link(t, "wdev1")
-    ip("addr", "add", "10.99.2.2/32", "dev", "wdev1")
-    out = t.output(with_devices(t, {"wdev1": {"name": "inside0"}}, SHOW.format("inside0")))
+    device = link(t)
+    ip("addr", "add", "10.99.2.2/32", "dev", device)
+    out = t.output(with_devices(t, {device: {"name": "inside0"}}, SHOW.format("inside0")))
     t.contains(out, "10.99.2.2/32", "inside0")
 
 
 @needs_links
 @known_differences(OLD)
 def test_it_is_gone_from_the_host(t):
-    link(t, "wdev2")
-    c = t.running(with_devices(t, {"wdev2": {"name": "in2"}}, "sleep 1000"))
-    t.true(ip("link", "show", "wdev2").returncode != 0, "the host has it no more")
+    device = link(t)
+    c = t.running(with_devices(t, {device: {"name": "in2"}}, "sleep 1000"))
+    t.true(ip("link", "show", device).returncode != 0, "the host has it no more")
     t.equal(c.exec("ip", "link", "show", "in2").code, 0, "the container has it")
     c.stop()
     c.delete()
@@ -89,10 +92,9 @@ def test_it_is_gone_from_the_host(t):
 @needs_links
 @known_differences(OLD)
 def test_several_devices_and_a_user_namespace(t):
-    link(t, "wdev3")
-    link(t, "wdev4")
-    ip("addr", "add", "10.99.3.2/24", "dev", "wdev3")
-    b = with_devices(t, {"wdev3": {"name": "a"}, "wdev4": {"name": "b"}}, SHOW.format("a") + ";" + SHOW.format("b"))
+    first, second = link(t), link(t)
+    ip("addr", "add", "10.99.3.2/24", "dev", first)
+    b = with_devices(t, {first: {"name": "a"}, second: {"name": "b"}}, SHOW.format("a") + ";" + SHOW.format("b"))
     b.user_namespace()
     out = t.output(b)
     t.contains(out, "10.99.3.2/24")
@@ -108,9 +110,9 @@ def test_a_device_that_is_not_there_is_refused(t):
 @needs_links
 @known_differences(OLD)
 def test_a_name_that_is_taken_is_refused(t):
-    link(t, "wdev5")
-    t.refused(with_devices(t, {"wdev5": {"name": "lo"}}, "true"), "lo")
-    t.equal(ip("link", "show", "wdev5").returncode, 0, "the host still has it")
+    device = link(t)
+    t.refused(with_devices(t, {device: {"name": "lo"}}, "true"), "lo")
+    t.equal(ip("link", "show", device).returncode, 0, "the host still has it")
 
 
 def test_without_a_network_namespace_it_is_refused(t):

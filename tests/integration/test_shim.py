@@ -420,6 +420,7 @@ def test_root_file_system_by_mounts(t):
     name = shim.running(bundle, out=out.path, rootfs=mounts)
     t.equal(shim.wait(name), 0, "exit status")
     shim.delete(name)
+    t.until(lambda: out.ended, "the end of the output")
     t.equal((out.data, read(os.path.join(upper, "written"))), (b"marked\n", "new\n"), "what was read and written")
     t.lacks(read("/proc/self/mountinfo"), bundle.path)
     bound = t.bundle("sh", "-c", "touch /x")
@@ -657,7 +658,9 @@ def test_options_of_runc(t):
     script = t.bundle("stat", "-Lc", "%u %g", "/proc/self/fd/1")
     name = shim.create(script, out=out.path, options={4: 1000, 5: 1001}, start=False)
     shim.call("Start", {1: name})
-    t.equal((shim.wait(name), bytes(out.data)), (0, b"1000 1001\n"), "owner of the output")
+    t.equal(shim.wait(name), 0, "exit status")
+    t.until(lambda: out.ended, "the end of the output")
+    t.equal(out.data, b"1000 1001\n", "owner of the output")
 
 
 @wherry_only(SHIM)
