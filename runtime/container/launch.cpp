@@ -458,11 +458,28 @@ os::Exit Launch::reap_init() {
 }
 
 void Launch::abandon() noexcept {
-  channel_.reset();  // whoever waits for a turn ends
   if (init_.pidfd) (void)os::pidfd_send_signal(init_.pidfd.get(), SIGKILL);
+  if (init_.pidfd) (void)os::reap(init_.pidfd.get());  // it was killed above
+  if (!pidfd_ && channel_) pidfd_ = unread_pid1(channel_.get());
+  channel_.reset();  // whoever waits for a turn ends
   if (pidfd_) (void)os::pidfd_send_signal(pidfd_.get(), SIGKILL);
-  if (init_.pidfd) (void)os::reap(init_.pidfd.get());     // it was killed above
   if (pidfd_ && is_child_) (void)os::reap(pidfd_.get());  // it was killed above
+}
+
+os::Fd unread_pid1(int channel) noexcept {
+  os::Fd found;
+  os::pollfd readable{channel, os::kPollIn, 0};
+  while (!found && os::poll(&readable, 1, 0) && (readable.revents & os::kPollIn) != 0) {
+    Message message{};
+    int numbers[plan::kMaxSlots];
+    const auto received = os::receive_message(channel, &message, sizeof message, numbers, plan::kMaxSlots);
+    if (!received || received->size == 0) break;
+    for (unsigned i = 0; i < received->fd_count; ++i) {
+      os::Fd fd(numbers[i]);
+      if (message.kind == MessageKind::kProduced && message.slots[i] == plan::slot::kPid1) found = std::move(fd);
+    }
+  }
+  return found;
 }
 
 }  // namespace wherry::container

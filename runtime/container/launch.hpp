@@ -139,4 +139,8 @@ class Launch {
   bool failed_in_hook_ = false;
 };
 
+// Pid 1's pidfd, if it is in a message that nobody has read: pid 1 may fail and say so before wherry-init has told of
+// it. Reads all messages up to that one.
+[[nodiscard]] os::Fd unread_pid1(int channel) noexcept;
+
 }  // namespace wherry::container

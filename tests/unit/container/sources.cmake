@@ -3,6 +3,7 @@ unit_sources(
   filter_cache_test.cpp
   id_maps_test.cpp
   identity_test.cpp
+  launch_test.cpp
   net_devices_test.cpp
   notify_test.cpp
   resctrl_test.cpp
