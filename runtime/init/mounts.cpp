@@ -101,15 +101,16 @@ bool says_mode(const plan::ListView<TextView>& options) noexcept {
   return !plan::for_each(options, [](TextView option) { return option.size < 5 || !equal({option.data, 5}, "mode="); });
 }
 
-// As runc does it: a tmpfs that names no mode takes that of the directory it comes to cover. Else empty.
-Line<16> covered_mode(const plan::Mount<Wired>& step, const Context& context) noexcept {
-  Line<16> mode;
-  if (!equal(step.type, "tmpfs") || says_mode(step.options)) return mode;
+// As runc does it: a tmpfs that names no mode takes that of the directory it comes to cover. Else `mode` stays empty.
+Outcome take_covered_mode(const plan::Mount<Wired>& step, const Context& context, Line<16>& mode) noexcept {
+  if (!equal(step.type, "tmpfs") || says_mode(step.options)) return done();
   auto covered = open_in_root(context.root.get(), step.target.data, os::kPath | os::kDirectory);
+  if (!covered) return covered.error() == ENOENT ? done() : target_failed(covered.error());
   struct statx status {};
-  if (!covered || !os::statx(covered->get(), "", os::kAtEmptyPath, STATX_MODE, status)) return mode;
+  if (auto found = os::statx(covered->get(), "", os::kAtEmptyPath, STATX_MODE, status); !found)
+    return target_failed(found.error());
   for (int shift = 9; shift >= 0; shift -= 3) mode.add(int64_t{status.stx_mode >> shift & 7});
-  return mode;
+  return done();
 }
 
 // Rung 0: a detached mount by the mount API of 5.2.
@@ -335,10 +336,11 @@ Outcome execute(const plan::OpenFilesystem<Wired>& step, Context& context) noexc
 }
 
 Outcome execute(const plan::Mount<Wired>& step, Context& context) noexcept {
-  const Line<16> mode = covered_mode(step, context);
+  Line<16> mode;
+  Outcome outcome = take_covered_mode(step, context, mode);
+  if (outcome.error != 0) return outcome;
   auto target = open_target(context, step.target, true);
   if (!target) return target_failed(target.error());
-  Outcome outcome = done();
   auto tree = has_long_option(step.options) ? Result<Fd>::failure(E2BIG) : make_filesystem(step, mode.data(), outcome);
   if (!tree) {
     const bool refused = tree.error() == EPERM && outcome.detail == Detail::kMountCreate;
