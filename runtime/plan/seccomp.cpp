@@ -144,6 +144,7 @@ Context make_context(std::uint32_t default_action) {
   (void)level;  // set once for the process; the number itself is of no use
   Context context(seccomp_init(default_action), &seccomp_release);
   if (context == nullptr) throw Error("compile the seccomp filter").at(pointer("defaultAction")).because(EINVAL);
+  (void)seccomp_attr_set(context.get(), SCMP_FLTATR_API_SYSRAWRC, 1);  // else each error of a call is ECANCELED
   return context;
 }
 
