@@ -177,4 +177,8 @@ struct Finding {
 };
 [[nodiscard]] std::vector<Finding> examine_host(const Settings& settings);
 
+// The error's message; of ENOSYS also which of the calls that containers need are not there, which is found out by
+// trying.
+[[nodiscard]] std::string describe(const Error& error);
+
 }  // namespace wherry

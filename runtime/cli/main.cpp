@@ -12,7 +12,7 @@
 #include "cli/command.hpp"
 #include "cli/output.hpp"
 #include "cli/version.hpp"
-#include "wherry/error.hpp"
+#include "wherry/wherry.hpp"
 
 namespace wherry::cli {
 namespace {
@@ -62,7 +62,7 @@ int run_program(const Words& words) {
     open_standard_streams();
     return dispatch(words, log, failure);
   } catch (const Error& error) {
-    log.error(error.message());
+    log.error(describe(error));
     return failure != 1 ? failure : error.code();
   } catch (const std::exception& error) {
     log.error(error.what());

@@ -329,6 +329,15 @@ Finding examine_root(const Settings& settings) {
 
 }  // namespace
 
+std::string describe(const Error& error) {
+  std::string missing;
+  for (const Call& call : kCalls) {
+    if (error.number() != ENOSYS || call.attempt() != ENOSYS) continue;
+    missing += (missing.empty() ? "; not there: " : ", ") + std::string(call.name);
+  }
+  return error.message() + missing;
+}
+
 std::vector<Finding> examine_host(const Settings& settings) {
   std::vector<Finding> findings;
   for (const Call& call : kCalls) findings.push_back(examine(call));

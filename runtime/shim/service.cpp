@@ -49,6 +49,8 @@ const Service::Method Service::kMethods[] = {
 std::string text_of(const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    return describe(error);
   } catch (const std::exception& error) {
     return error.what();
   }
