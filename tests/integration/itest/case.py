@@ -114,6 +114,7 @@ class Case:
         self.dir = os.path.join(box.work, f"t{self.number}")
         os.mkdir(self.dir)
         self.runtime = Runtime(runtime_path, self.dir, os.path.join(self.dir, "state"))
+        reaper.exits.clear()  # of earlier tests, whose pids come again
         self.alive = []
         self.bundles = 0
         self.user = None
