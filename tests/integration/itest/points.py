@@ -161,7 +161,9 @@ class Point:
     def shown_by_run(self):
         if fingerprint.END not in self.read(self.out):
             raise Failure(f"{self.verb} gives 0, but its program did not end: {self.read(self.out)[-200:]!r}")
-        return self.set_up(self.out)
+        lines = self.set_up(self.out)
+        warned = "level=warning" in self.read(self.out + ".err") and "/hooks/poststop/" in self.read(self.out + ".err")
+        return lines + ([fingerprint.POSTSTOP_FAILED] if warned else [])
 
     def shown_by_kill(self):
         self.case.until(lambda: self.status() == "stopped", "the container to end", timeout=5)
