@@ -173,12 +173,34 @@ def has_process(*words):
     return found
 
 
+def footprint():
+    """What a container could leave: mounts, cgroups, processes (by their command lines), files in /run. No part of it: an
+    engine's parent cgroup, the places of namespaces that dockerd unlinks once a minute, a runtime's dot files (known_below())."""
+    found = {"mount " + line.split()[4] for line in lines(read("/proc/self/mountinfo"))}
+    found |= {"cgroup " + top for top, _, _ in os.walk(CGROUP) if os.path.dirname(top) != CGROUP}
+    found |= {"file " + os.path.join(top, name) for top, below, files in os.walk("/run") if top != "/run/docker/netns"
+              for name in below + files if "/." not in os.path.join(top, name)}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            found.add("process " + read(f"/proc/{name}/cmdline").replace("\0", " "))
+        except OSError:
+            pass
+    return found
+
+
 def run_many(count, words_of, at_once=4):
-    """Runs `count` commands, some at once; each must exit 0. An emulated machine runs fewer."""
+    """Runs `count` commands, some at once; each must exit 0, and together they leave what one has left. An emulated machine
+    runs fewer."""
     count = max(2 * at_once, int(count / SLOW))
+    ok(*words_of(0))
+    before = footprint()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         for future in [pool.submit(ok, *words_of(n)) for n in range(count)]:
             future.result()
+    try:
+        until(lambda: footprint() <= before, "nothing left", REST)
+    except Failure:
+        raise Failure(f"left by {count} containers: {sorted(footprint() - before)}") from None
 
 
 class Daemon:

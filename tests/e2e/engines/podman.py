@@ -46,8 +46,11 @@ class Engine(Client):
 
     def reset(self):
         """Removes what a test leaves running; nothing may be left of it then."""
-        self("pod", "rm", "-f", "-t", "0", "-a")
-        self("rm", "-f", "-t", "0", "-a")
+        pods = [line.split()[1:] for line in lines(self("ps", "-a", "--format", "{{.ID}} {{.Pod}}").out)]
+        if any(pods):
+            self("pod", "rm", "-f", "-t", "0", "-a")
+        if not all(pods):
+            self("rm", "-f", "-t", "0", "-a")
         until(lambda: not has_process("conmon"), "no conmon", REST)
         until(lambda: not self.known(), "no container known to the runtime", REST)
         until(lambda: not [top for top, _, _ in os.walk("/sys/fs/cgroup") if "libpod-" in top], "no cgroup of a container",
@@ -56,6 +59,12 @@ class Engine(Client):
     def known(self):
         """The containers that the runtime knows."""
         return lines(ok(self.runtime, "list", "-q").out)
+
+    def install_unit(self, name, text):
+        write("/etc/systemd/system/" + name, text)
+
+    def systemctl(self, *words):
+        return ok("systemctl", *words)
 
     def close(self):
         pass
@@ -425,9 +434,27 @@ spec:
     podman("play", "kube", "--down", "/tmp/pod.yaml")
 
 
+def running_pid(podman, name):
+    words = podman.call("inspect", "--format", "{{.State.Status}} {{.State.Pid}}", name).out.split()
+    return words[1] if words[:1] == ["running"] else None
+
+
 def test_generate_systemd(podman):
     podman("create", "--name", "c", "--network", "none", "bb", "sleep", "1000")
-    contains(podman("generate", "systemd", "--new", "c").out, "ExecStart=/usr/bin/podman run", "Type=notify")
+    unit = podman("generate", "systemd", "--new", "--name", "c").out
+    contains(unit, "ExecStart=/usr/bin/podman run", "Type=notify")
+    if not SYSTEMD:
+        return
+    podman("rm", "c")
+    podman.install_unit("container-c.service", unit)
+    podman.systemctl("daemon-reload")
+    podman.systemctl("start", "container-c")
+    first = until(lambda: running_pid(podman, "c"), "the container of the unit")
+    contains(group_of(first), "/libpod-", ".scope")
+    podman("kill", "c")
+    until(lambda: running_pid(podman, "c") not in (None, first), "systemd to start it again")
+    podman.systemctl("stop", "container-c")
+    equal(lines(podman("ps", "-aq").out), [], "containers")
 
 
 def test_build_with_run(podman):

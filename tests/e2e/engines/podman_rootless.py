@@ -47,6 +47,13 @@ class Engine(podman.Engine):
     def known(self):
         return ok(*AS_USER, self.runtime, "list", "-q").out.split()
 
+    def install_unit(self, name, text):
+        ok(*AS_USER, "mkdir", "-p", HOME + "/.config/systemd/user")
+        write(f"{HOME}/.config/systemd/user/{name}", text)
+
+    def systemctl(self, *words):
+        return ok(*AS_USER, "systemctl", "--user", *words)
+
 
 def with_a_cgroup(test):
     def run(engine):
