@@ -17,7 +17,7 @@ pids_limit = {pids}
 cgroup_manager = "{manager}"
 events_logger = "file"
 init_path = "/usr/bin/catatonit"
-infra_image = "localhost/bb"
+infra_image = "localhost/pause"
 runtime_supports_json = ["{runtime}"]
 [engine.runtimes]
 krun = ["{path}"]
@@ -39,6 +39,7 @@ class Engine(Client):
               'graphroot = "/var/lib/containers/storage"\n')
         _, root = busybox_image()
         self("import", "--change", "CMD=/bin/sh", root, "bb:latest")
+        self("import", "--change", 'CMD ["/bin/sleep", "100000"]', root, "pause:latest")
 
     def limits(self):
         """Whether this user's containers may have limits."""
@@ -260,8 +261,11 @@ def test_update(podman):
 
 @needs_controllers("memory")
 def test_out_of_memory(podman):
+    command = "x=a; while :; do x=$x$x; done"
+    if SYSTEMD:  # it removes a scope with the last process, before conmon has read there what happened
+        command = f"({command}); code=$?; sleep 5; exit $code"
     result = podman.call("run", "--name", "c", "--network", "none", "--memory", "16m", "--memory-swap", "16m", "bb",
-                         "sh", "-c", "x=a; while :; do x=$x$x; done")
+                         "sh", "-c", command)
     equal(result.code, 137, "exit code")
     equal(podman.inspect("c", "{{.State.OOMKilled}}"), "true")
 
