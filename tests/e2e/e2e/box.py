@@ -24,6 +24,13 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse", "kmsg", "net/tun")
 # Where overlay cannot have its upper directory on an overlay, and what an engine keeps.
 IN_MEMORY = ("/run", "/tmp", "/var/tmp", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/home")
+# What would reach beyond the box, and the engines' own services: a test starts its own.
+UNITS_OFF = tuple("""systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udev-trigger.service
+systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service systemd-random-seed.service systemd-pstore.service
+systemd-networkd.service systemd-timesyncd.service kmod-static-nodes.service getty@tty1.service e2scrub_reap.service
+apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer
+containerd.service docker.service docker.socket podman.service podman.socket podman-restart.service
+podman-auto-update.service podman-auto-update.timer""".split())
 
 
 def check(result, what):
@@ -73,8 +80,8 @@ def is_inside():
     return INSIDE in os.environ
 
 
-def enter(root, script, runtime):
-    """Runs `script` again in a box around `root`; returns only there."""
+def enter(root, script, runtime, systemd=False):
+    """Runs `script` again in a box around `root`, with systemd as its pid 1 or without; returns only there."""
     if is_inside():
         del os.environ[INSIDE]
         return
@@ -87,7 +94,7 @@ def enter(root, script, runtime):
     work = tempfile.mkdtemp(prefix="wherry-e2e.")
     child = os.fork()
     if child == 0:
-        os._exit(separate(cgroup, lambda: run_tests(work, root, runtime, script)))
+        os._exit(separate(cgroup, lambda: run_tests(work, root, runtime, script, systemd)))
     ended_with_us = os.pidfd_open(child)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.pidfd_send_signal(ended_with_us, signal.SIGKILL))
@@ -115,9 +122,10 @@ def separate(cgroup, inside):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF
 
 
-def run_tests(work, root, runtime, script):
+def run_tests(work, root, runtime, script, systemd):
     build(work, root, runtime)
-    return serve(["/usr/bin/python3", "/wherry/" + os.path.relpath(script, REPOSITORY)] + sys.argv[1:])
+    command = ["/usr/bin/python3", "/wherry/" + os.path.relpath(script, REPOSITORY)] + sys.argv[1:]
+    return boot(command) if systemd else serve(command)
 
 
 def build(work, root, runtime):
@@ -163,6 +171,10 @@ def install_runtime(runtime, new):
     """The runtime under test is /usr/local/bin/NAME; one of the root's own is there by its name already."""
     if os.path.sep in runtime:
         shutil.copy(runtime, new + "/usr/local/bin/" + os.path.basename(runtime))
+    helper = os.path.join(os.path.dirname(runtime), "..", "systemd", "wherry-systemd")
+    if os.path.exists(helper):
+        os.makedirs(new + "/usr/local/libexec/wherry", exist_ok=True)
+        shutil.copy(helper, new + "/usr/local/libexec/wherry/")
 
 
 def settle(runtime):
@@ -170,10 +182,6 @@ def settle(runtime):
     if not os.path.exists("/wherry"):
         os.symlink(REPOSITORY, "/wherry")
     install_runtime(runtime, "")
-    helper = os.path.join(os.path.dirname(runtime), "..", "systemd", "wherry-systemd")
-    if os.path.exists(helper):
-        os.makedirs("/usr/local/libexec/wherry", exist_ok=True)
-        shutil.copy(helper, "/usr/local/libexec/wherry/")
 
 
 def make_dev(dev):
@@ -190,14 +198,45 @@ def make_dev(dev):
         os.symlink(target, f"{dev}/{name}")
 
 
+def clean_environment():
+    slow = os.environ.get("WHERRY_ITEST_SLOW", "1")
+    os.environ.clear()
+    os.environ.update(WHERRY_ITEST_SLOW=slow, PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                      HOME="/root", TERM="xterm", LANG="C.UTF-8", **{INSIDE: "1"})
+
+
+def boot(command):
+    """Pid 1 of the box becomes systemd, with the tests as one of its services; it ends with them."""
+    for unit in UNITS_OFF:
+        path = "/etc/systemd/system/" + unit
+        if os.path.lexists(path):
+            os.remove(path)
+        os.symlink("/dev/null", path)
+    write("/sys/fs/cgroup/cgroup.procs", "0")  # where systemd begins is the root of all its cgroups
+    clean_environment()
+    if os.fork() == 0:
+        os.setsid()
+        os._exit(run_as_service(command))
+    os.execve("/lib/systemd/systemd", ["systemd", "--unit=multi-user.target", "--show-status=0", "--log-target=journal"],
+              {"container": "wherry-e2e", "PATH": os.environ["PATH"]})
+
+
+def run_as_service(command):
+    """Asks systemd, once it has booted, to run the command with our streams, then to end with its exit code."""
+    while subprocess.run(["systemctl", "is-system-running", "--wait"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                         check=False).stdout.strip() not in (b"running", b"degraded"):
+        time.sleep(0.1)
+    variables = [f"--setenv={key}={value}" for key, value in os.environ.items()]
+    code = subprocess.call(["systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--property=Delegate=yes", *variables,
+                            *command])
+    return subprocess.call(["systemctl", "exit", str(code)])
+
+
 def serve(command):
     """Pid 1 of the box: starts the tests, reaps whatever is orphaned, and ends with the tests."""
     main = os.fork()
     if main == 0:
-        slow = os.environ.get("WHERRY_ITEST_SLOW", "1")
-        os.environ.clear()
-        os.environ.update(WHERRY_ITEST_SLOW=slow, PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                          HOME="/root", TERM="xterm", LANG="C.UTF-8", **{INSIDE: "1"})
+        clean_environment()
         os.setsid()
         os.execvp(command[0], command)
     while True:

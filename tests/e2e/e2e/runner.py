@@ -72,7 +72,7 @@ def main(script, options):
     else:
         if not box.is_inside():
             check(options)
-        box.enter(options.root, script, runtime)
+        box.enter(options.root, script, runtime, options.systemd)
     counts = run_tests(options.engine, os.path.basename(runtime), options.k)
     print(f"{counts['ok']} passed, {counts['not ok']} failed, {counts['skip']} skipped")
     return 1 if counts["not ok"] else 0
