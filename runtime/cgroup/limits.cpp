@@ -337,17 +337,28 @@ OldValue old_value(int dir, const Write& write) {
   return old;
 }
 
+std::uint64_t usage(int dir, const char* file) {
+  const auto text = read_file(dir, file);
+  if (!text)
+    throw Error(std::string("read ") + file).at("/linux/resources/memory/checkBeforeUpdate").because(text.error());
+  std::string_view rest = text.value();
+  return parse_number(next_word(rest)).value_or(0);
+}
+
+void refuse_limit(const char* name, const char* pointer, std::int64_t limit, std::uint64_t in_use) {
+  if (in_use <= static_cast<std::uint64_t>(limit)) return;
+  throw Error(std::string("rejecting ") + name + " limit " + number(limit))
+      .at(pointer)
+      .detail(std::to_string(in_use) + " bytes are in use, and checkBeforeUpdate is set");
+}
+
 // config-linux.md memory.checkBeforeUpdate: the kernel itself would reclaim, then kill.
 void refuse_below_usage(int dir, const plan::Limits& limits) {
   if (!limits.check_before_update || limits.memory_max.value_or(plan::kNoLimit) < 0) return;
-  const auto text = read_file(dir, "memory.current");
-  if (!text) throw Error("read memory.current").at("/linux/resources/memory/checkBeforeUpdate").because(text.error());
-  std::string_view rest = text.value();
-  const std::uint64_t current = parse_number(next_word(rest)).value_or(0);
-  if (current > static_cast<std::uint64_t>(*limits.memory_max))
-    throw Error("write " + number(*limits.memory_max) + " to memory.max")
-        .at("/linux/resources/memory/limit")
-        .detail(std::to_string(current) + " bytes are in use, and checkBeforeUpdate is set");
+  const std::uint64_t memory = usage(dir, "memory.current");
+  if (limits.memory_swap_max.value_or(plan::kNoLimit) >= 0)
+    refuse_limit("memory+swap", "/linux/resources/memory/swap", *limits.memory_max + *limits.memory_swap_max, memory);
+  refuse_limit("memory", "/linux/resources/memory/limit", *limits.memory_max, memory);
 }
 
 std::string old_quota_of(int dir, const plan::Limits& limits) {

@@ -153,8 +153,10 @@ struct Names<PersonalityDomain> {
   };
 };
 
+// kNoun begins the message about a value that is none of them.
 template <>
 struct Names<MemoryPolicyMode> {
+  static constexpr std::string_view kNoun = "memory policy mode";
   static constexpr Named<MemoryPolicyMode> kTable[] = {
       {MemoryPolicyMode::kDefault, "MPOL_DEFAULT"},
       {MemoryPolicyMode::kBind, "MPOL_BIND"},
@@ -168,6 +170,7 @@ struct Names<MemoryPolicyMode> {
 
 template <>
 struct Names<MemoryPolicyFlag> {
+  static constexpr std::string_view kNoun = "memory policy flag";
   static constexpr Named<MemoryPolicyFlag> kTable[] = {
       {MemoryPolicyFlag::kNumaBalancing, "MPOL_F_NUMA_BALANCING"},
       {MemoryPolicyFlag::kRelativeNodes, "MPOL_F_RELATIVE_NODES"},

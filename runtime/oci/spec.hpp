@@ -398,7 +398,7 @@ struct Seccomp {
   SeccompAction default_action = SeccompAction::kErrno;
   std::optional<std::uint32_t> default_errno_ret;
   std::vector<SeccompArch> architectures;
-  std::vector<SeccompFlag> flags;
+  std::optional<std::vector<SeccompFlag>> flags;
   std::string listener_path;
   std::string listener_metadata;
   std::vector<SeccompSyscall> syscalls;

@@ -50,6 +50,13 @@ concept HasFields = requires(const Struct* object) {
   fields(object);
 };
 
+// "invalid memory policy mode: " for a type that has a noun, else nothing.
+template <typename Value>
+std::string accusation() {
+  if constexpr (requires { Names<Value>::kNoun; }) return "invalid " + std::string(Names<Value>::kNoun) + ": ";
+  return {};
+}
+
 class TypedReader {
  public:
   TypedReader(const Tape& tape, std::vector<Fault>& faults) : tape_(tape), faults_(faults) {}
@@ -106,7 +113,7 @@ class TypedReader {
       out = *value;
       return;
     }
-    std::string message = "must be one of";
+    std::string message = accusation<Enum>() + "must be one of";
     for (const auto& entry : Names<Enum>::kTable) {
       message += (&entry == &Names<Enum>::kTable[0] ? " " : ", ");
       message += entry.name;
@@ -191,8 +198,9 @@ class TypedReader {
 
   template <typename Fields, std::size_t... kIndex>
   void note_missing(const Place& place, const Fields& list, std::uint32_t seen, std::index_sequence<kIndex...>) {
-    const auto check = [&](const auto& field, std::uint32_t bit) {
-      if (field.required && (seen & bit) == 0) fault(Place{&place, field.name, 0, true}, "is required");
+    const auto check = [&]<typename Struct, typename Member>(const Field<Struct, Member>& field, std::uint32_t bit) {
+      if (field.required && (seen & bit) == 0)
+        fault(Place{&place, field.name, 0, true}, accusation<Member>() + "is required");
     };
     (check(std::get<kIndex>(list), 1U << kIndex), ...);
   }

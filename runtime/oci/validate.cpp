@@ -102,6 +102,19 @@ bool is_number_list(std::string_view list) {
   });
 }
 
+// How many numbers such a list names.
+std::size_t size_of_list(std::string_view list) {
+  std::vector<bool> named(1000000);  // six digits
+  (void)all_components(list, ',', [&](std::string_view range) {
+    const std::size_t dash = range.find('-');
+    const auto number = [](std::string_view text) { return std::stoul(std::string(text)); };
+    const std::size_t last = number(dash == std::string_view::npos ? range : range.substr(dash + 1));
+    for (std::size_t i = number(range.substr(0, dash)); i <= last; ++i) named[i] = true;
+    return true;
+  });
+  return static_cast<std::size_t>(std::ranges::count(named, true));
+}
+
 // ---- process
 
 void check_environment(const Report& report, const Strings& env) {
@@ -588,9 +601,11 @@ void check_memory_policy(const Report& report, const MemoryPolicy& policy) {
   const bool any_nodes = policy.mode == Mode::kPreferred;
   const auto has = [&](MemoryPolicyFlag flag) { return std::ranges::find(policy.flags, flag) != policy.flags.end(); };
   if (!policy.nodes.empty() && !is_number_list(policy.nodes)) {
-    report.add("/nodes", "must be a list like 0-3,7, is " + quoted(policy.nodes));
+    report.add("/nodes", "invalid memory policy nodes: must be a list like 0-3,7, is " + quoted(policy.nodes));
+  } else if (no_nodes && !policy.nodes.empty()) {
+    report.add("/nodes", "must be empty for " + mode + ": this mode requires 0 nodes but got " +
+                             std::to_string(size_of_list(policy.nodes)));
   }
-  if (no_nodes && !policy.nodes.empty()) report.add("/nodes", "must be empty for " + mode);
   if (!no_nodes && !any_nodes && policy.nodes.empty()) report.add("/nodes", "must not be empty for " + mode);
   if (policy.nodes.empty() && !policy.flags.empty()) report.add("/flags", "must be empty when nodes is empty");
   if (has(MemoryPolicyFlag::kStaticNodes) && has(MemoryPolicyFlag::kRelativeNodes)) {

@@ -329,12 +329,16 @@ std::vector<std::uint8_t> bytes_of(const std::vector<sock_filter>& program) {
   return bytes;
 }
 
-std::uint32_t filter_flags(const std::vector<oci::SeccompFlag>& flags, bool notify) {
-  std::uint32_t bits = 0;
-  for (const oci::SeccompFlag flag : flags) bits |= find(kFlags, flag)->value;
-  // seccomp(2): WAIT_KILLABLE_RECV alone is EINVAL, and so are TSYNC and a listener. There is one thread to filter.
-  if (!notify) return bits & ~kFlagWaitKillableRecv;
-  return (bits & ~static_cast<std::uint32_t>(SECCOMP_FILTER_FLAG_TSYNC)) | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+// Without a list, as with runc: a filter alone does not ask for mitigations of speculative execution. Since Linux 5.16
+// it does not anyway.
+std::uint32_t filter_flags(const std::optional<std::vector<oci::SeccompFlag>>& flags, bool notify) {
+  std::uint32_t bits = flags ? 0 : SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+  if (flags)
+    for (const oci::SeccompFlag flag : *flags) bits |= find(kFlags, flag)->value;
+  // There is one thread to filter, and seccomp(2) refuses TSYNC beside a listener.
+  bits &= ~static_cast<std::uint32_t>(SECCOMP_FILTER_FLAG_TSYNC);
+  // seccomp(2): WAIT_KILLABLE_RECV alone is EINVAL.
+  return notify ? bits | SECCOMP_FILTER_FLAG_NEW_LISTENER : bits & ~kFlagWaitKillableRecv;
 }
 
 bool uses_notify(const oci::Seccomp& seccomp) {
@@ -358,7 +362,7 @@ void check_listener(const oci::Seccomp& seccomp, bool notify) {
 
 // ---- what a compiled filter depends on
 
-constexpr std::uint32_t kFilterFormat = 1;  // to be raised when compile_seccomp() gives another program
+constexpr std::uint32_t kFilterFormat = 2;  // to be raised when compile_seccomp() gives another program
 
 // Each part has its size in front of it or is of a fixed size: no two profiles have one text.
 class Key {
@@ -410,7 +414,8 @@ std::string filter_key(const oci::Seccomp& seccomp) {
   key.add(WHERRY_VERSION).add(kFilterFormat).add(seccomp_arch_native());
   key.add(library.major).add(library.minor).add(library.micro);
   key.add(seccomp.default_action).add(seccomp.default_errno_ret);
-  key.add(seccomp.architectures).add(seccomp.flags).add(uint64_t{seccomp.syscalls.size()});
+  key.add(seccomp.architectures).add(seccomp.flags.has_value());
+  key.add(seccomp.flags.value_or(std::vector<oci::SeccompFlag>())).add(uint64_t{seccomp.syscalls.size()});
   for (const oci::SeccompSyscall& rule : seccomp.syscalls) {
     key.add(rule.action).add(rule.errno_ret).add(uint64_t{rule.args.size()});
     for (const oci::SeccompArg& arg : rule.args) key.add(arg.index).add(arg.value).add(arg.value_two).add(arg.op);

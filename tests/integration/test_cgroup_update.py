@@ -141,7 +141,9 @@ def test_check_before_update(t):
     c = limited(t, {}, "sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=8; sleep 1000")
     t.until(lambda: int(value(t, c, "memory.current")) > 8 * MIB, "8 MiB in use")
     result = update_json(t, c, {"memory": {"limit": 4 * MIB, "checkBeforeUpdate": True}}, "fails")
-    t.contains(result.err, "/memory/limit", "in use")
+    t.contains(result.err, "/memory/limit", "in use", "rejecting memory limit")
+    result = update_json(t, c, {"memory": {"limit": 4 * MIB, "swap": 5 * MIB, "checkBeforeUpdate": True}}, "fails")
+    t.contains(result.err, "/memory/swap", "in use", "rejecting memory+swap limit")
     expect(t, c, memory__max="max")
 
 

@@ -241,13 +241,15 @@ TEST_CASE("a profile that names no call hides none", "[plan][seccomp]") {
 TEST_CASE("flags fit the filter", "[plan][seccomp]") {
   using oci::SeccompFlag;
   oci::Seccomp seccomp = deny_all();
+  CHECK(plan::compile_seccomp(seccomp).flags == SECCOMP_FILTER_FLAG_SPEC_ALLOW);
+  seccomp.flags.emplace();
   CHECK(plan::compile_seccomp(seccomp).flags == 0);
   seccomp.flags = {SeccompFlag::kTsync, SeccompFlag::kLog, SeccompFlag::kSpecAllow, SeccompFlag::kWaitKillableRecv};
-  CHECK(plan::compile_seccomp(seccomp).flags == 7);  // nobody to wait for
+  CHECK(plan::compile_seccomp(seccomp).flags == 6);  // one thread, and nobody to wait for
   seccomp.listener_path = "/run/agent.sock";
   seccomp.syscalls = {{{"mkdir"}, SeccompAction::kNotify, {}, {}}};
   CHECK(plan::compile_seccomp(seccomp).flags == 46);
-  seccomp.flags.clear();
+  seccomp.flags->clear();
   CHECK(plan::compile_seccomp(seccomp).flags == SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
