@@ -39,6 +39,9 @@ struct Settings {
   std::string cgroup_manager = "cgroupfs";  // "systemd" or "disabled"; for create and run: the others read the state
   std::string runtime_dir;                  // $XDG_RUNTIME_DIR: where the user's own systemd is, for "systemd"
   std::string session_bus;                  // $DBUS_SESSION_BUS_ADDRESS, for "systemd"
+  // Told by create, start, run and exec: one line for each step that was done, those before a failure included.
+  // Unset, it costs nothing.
+  std::function<void(const std::string& line)> tell;
 };
 
 // /run/wherry; for an ordinary user, or root of a user namespace unless USER says root, $XDG_RUNTIME_DIR/wherry

@@ -13,7 +13,8 @@ int create_command(const Invocation& invocation) {
   if (!arguments.parse(invocation.words, 1, 1)) return 0;
   options.id = arguments.operands()[0];
   take_environment(options);
-  const Process process = create(make_settings(invocation.globals), options);  // whoever asked waits for it
+  const Process process =
+      create(make_settings(invocation.globals, invocation.log), options);  // whoever asked waits for it
   for (const std::string& warning : process.warnings) invocation.log.warning(warning);
   return 0;
 }

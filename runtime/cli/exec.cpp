@@ -43,7 +43,7 @@ int exec_command(const Invocation& invocation) {
   for (const std::string& gid : split(gids, ','))
     options.additional_gids.push_back(parse_number("--additional-gids", gid));
 
-  const Settings settings = make_settings(invocation.globals);
+  const Settings settings = make_settings(invocation.globals, invocation.log);
   const BlockedSignals blocked(!options.detach);
   Process process = exec(settings, options);
   for (const std::string& warning : process.warnings) invocation.log.warning(warning);

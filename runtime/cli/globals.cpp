@@ -22,7 +22,7 @@ void declare(Arguments& arguments, Globals& globals, Raw& raw) {
   arguments.text("--log", raw.log, "Log file [standard error]");
   arguments.text("--log-format", raw.log_format, "text or json");
   arguments.text("--log-level", raw.log_level, "debug, info, warning or error");
-  arguments.flag("--debug", raw.debug, "Same as --log-level debug");
+  arguments.flag("--debug", raw.debug, "Log each step: same as --log-level debug");
   arguments.text("--cgroup-manager", globals.cgroup_manager, "cgroupfs or disabled");
   arguments.flag("--systemd-cgroup", globals.systemd_cgroup, "Let systemd manage cgroups");
   arguments.text("--rootless", raw.rootless, "true, false or auto; accepted, since nothing depends on it");
@@ -108,7 +108,14 @@ Settings make_settings(const Globals& globals) {
   return {.root = globals.root.empty() ? default_root(runtime_dir, variable("USER")) : absolute(globals.root),
           .cgroup_manager = manager,
           .runtime_dir = runtime_dir,
-          .session_bus = variable("DBUS_SESSION_BUS_ADDRESS")};
+          .session_bus = variable("DBUS_SESSION_BUS_ADDRESS"),
+          .tell = {}};
+}
+
+Settings make_settings(const Globals& globals, Log& log) {
+  Settings settings = make_settings(globals);
+  if (globals.log.least == Level::kDebug) settings.tell = [&log](const std::string& line) { log.debug(line); };
+  return settings;
 }
 
 }  // namespace wherry::cli

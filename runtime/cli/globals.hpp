@@ -31,5 +31,7 @@ void read_global_arguments(const std::function<void(const Arguments&)>& reader);
 
 // Throws Error for a cgroup manager that there is none of.
 [[nodiscard]] Settings make_settings(const Globals& globals);
+// For commands that play a plan: with --debug each step of it is logged.
+[[nodiscard]] Settings make_settings(const Globals& globals, Log& log);
 
 }  // namespace wherry::cli

@@ -94,7 +94,7 @@ int run_command(const Invocation& invocation) {
   options.trace = !trace.empty();
   take_environment(options);
 
-  const Settings settings = make_settings(invocation.globals);
+  const Settings settings = make_settings(invocation.globals, invocation.log);
   std::unique_ptr<TemporaryBundle> bundle;
   if (has_image) {
     bundle =

@@ -7,9 +7,10 @@
 
 namespace wherry::container {
 
-void send_descriptor(const std::string& socket_path, int fd, const std::string& what, std::string_view data) {
+void send_descriptor(const std::string& socket_path, int fd, const std::string& what, std::string_view data,
+                     const std::string& nobody) {
   auto socket = os::connect_to(socket_path, os::kSockStream);
-  if (!socket) throw Error("connect to the " + what + " socket " + socket_path).because(socket.error());
+  if (!socket) throw Error("connect to the " + what + " socket " + socket_path).because(socket.error()).detail(nobody);
   if (auto sent = os::send_message(socket->get(), data.data(), data.size(), &fd, 1); !sent)
     throw Error("send the " + what + " to " + socket_path).because(sent.error());
 }

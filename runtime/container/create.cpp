@@ -183,7 +183,9 @@ class Creation {
         plan_(compile_beside(init_, bundle_.spec, facts_, settings.root)),
         record_(describe(options, bundle_.spec, facts_, plan_)),
         root_(settings.root),
-        launch_(plan_, "config.json", hook_state(record_, "creating")) {}
+        launch_(plan_, "config.json", hook_state(record_, "creating")) {
+    launch_.narrate_to(settings.tell);
+  }
   ~Creation() {
     if (kept_) return;
     launch_.abandon();

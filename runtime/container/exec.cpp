@@ -159,14 +159,15 @@ oci::State state_of(const Container& found) {
 
 class Execution {
  public:
-  Execution(InitProgram init, const ExecOptions& options, const Container& found, const oci::Process& process,
-            const plan::Plan& plan)
+  Execution(InitProgram init, const Settings& settings, const ExecOptions& options, const Container& found,
+            const oci::Process& process, const plan::Plan& plan)
       : init_(std::move(init)),
         options_(options),
         record_(found.record),
         process_(process),
         launch_(plan, "process.json", state_of(found)),
         encoded_(plan::encode(plan)) {
+    launch_.narrate_to(settings.tell);
     if (found.cgroup) launch_.watch_memory(found.cgroup.get());
   }
 
@@ -249,14 +250,14 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   if (has_cgroup && !found.cgroup && options.cgroup.empty()) cgroup = open_cgroup_of_pid1(found);
   if (has_cgroup && !cgroup) cgroup = open_sub_cgroup(found, options.cgroup);
   try {
-    Process started =
-        Execution(std::move(init), options, found, process, plan).run(duplicate_pidfd(found), std::move(cgroup));
+    Process started = Execution(std::move(init), settings, options, found, process, plan)
+                          .run(duplicate_pidfd(found), std::move(cgroup));
     started.warnings = plan.warnings;
     return started;
   } catch (const Error& error) {
     os::Fd other = error.number() == EBUSY && options.cgroup.empty() ? open_cgroup_of_pid1(found) : os::Fd{};
     if (!other) throw;
-    return Execution(InitProgram(options.preserve_fds, options.streams), options, found, process, plan)
+    return Execution(InitProgram(options.preserve_fds, options.streams), settings, options, found, process, plan)
         .run(duplicate_pidfd(found), std::move(other));
   }
 }

@@ -16,6 +16,7 @@
 #include "container/resctrl.hpp"
 #include "os/files.hpp"
 #include "os/sockets.hpp"
+#include "plan/narrate.hpp"
 #include "wherry/error.hpp"
 
 namespace wherry::container {
@@ -83,7 +84,7 @@ void Launch::load(InitProgram init, const std::vector<unsigned char>& encoded_pl
   plan::StatusPage header{};
   header.plan_offset = static_cast<uint32_t>(page_size_);
   header.plan_size = static_cast<uint32_t>(encoded_plan.size());
-  header.trace = trace ? 1 : 0;
+  header.trace = trace || tell_ ? 1 : 0;
   header.record_count = static_cast<uint32_t>(plan_.steps.size());
   std::memcpy(memory.data(), &header, sizeof header);
   memory.append(reinterpret_cast<const char*>(encoded_plan.data()), encoded_plan.size());
@@ -92,6 +93,7 @@ void Launch::load(InitProgram init, const std::vector<unsigned char>& encoded_pl
   page_ = map_page(page_fd_.get(), page_size_);
   init_ = init.finish();
   is_child_ = true;
+  if (tell_) tell_(plan::narrate_setup(init_.pid, plan_.steps.size()));
 }
 
 void Launch::start_early() {
@@ -115,7 +117,8 @@ void Launch::resume(os::Fd channel, pid_t pid, int cgroup_dir) {
   page_fd_.reset(fds[0]);
   page_size_ = status_size(plan_.steps.size());
   page_ = map_page(page_fd_.get(), page_size_);
-  cursor_ = beside_ = message.step + 1;
+  cursor_ = beside_ = told_ = message.step + 1;
+  if (tell_) page_->trace = 1;
   at_await_start_ = true;
 }
 
@@ -147,6 +150,7 @@ void Launch::release() {
   // It closes the channel as soon as it listens on start.sock. What it cannot do any more must not look created.
   if (receive()) throw Error("listen to wherry-init").because(EPROTO);
   if (__atomic_load_n(&page_->error, __ATOMIC_ACQUIRE) != 0) (void)finish();  // it throws
+  if (tell_) tell_(plan::narrate_waiting());
 }
 
 void Launch::execute_host_steps() {
@@ -190,6 +194,7 @@ void Launch::execute_timed(uint32_t index) {
     throw;
   }
   host_durations_[index] = static_cast<uint64_t>(os::monotonic_ns() - before);
+  tell_step(index);
 }
 
 void Launch::execute(const plan::CreateCgroup& step) {
@@ -233,6 +238,25 @@ void Launch::execute(const plan::MapIds& step) { write_id_maps(step, init_.pid);
 
 void Launch::execute(const plan::CreateIdMapping& step) { bind(step.slot, make_id_mapping(step)); }
 
+void Launch::execute(const plan::MapTree& step) {
+  const Error failure("map the ids of a mount");
+  const auto tree = trees_.extract(step.slot);
+  if (tree.empty()) throw Error(failure).because(EPROTO);
+  os::Fd joined;
+  if (!step.user_namespace.empty()) {
+    auto opened = os::openat(os::kAtFdcwd, step.user_namespace.c_str(), os::kRdOnly);
+    if (!opened) throw Error("open " + step.user_namespace).because(opened.error());
+    joined = std::move(*opened);
+  }
+  const os::Fd mapping = joined ? std::move(joined) : make_id_mapping({step.uids, step.gids, step.slot});
+  mount_attr attributes{MOUNT_ATTR_IDMAP, 0, 0, static_cast<std::uint64_t>(mapping.get())};
+  const unsigned flags = static_cast<unsigned>(os::kAtEmptyPath | (step.recursive ? os::kAtRecursive : 0));
+  if (auto mapped = os::mount_setattr(tree.mapped().get(), "", flags, attributes); !mapped)
+    throw Error(failure)
+        .because(mapped.error())
+        .detail(mapped.error() == EINVAL ? "this kernel cannot map the ids of this file system" : "");
+}
+
 void Launch::execute(const plan::MoveNetDevice& step) { move_net_device(step, network_.get(), init_.pid); }
 
 void Launch::execute(const plan::JoinResctrlGroup& step) { join_resctrl_group(step, init_.pid); }
@@ -258,7 +282,7 @@ void Launch::execute(const plan::HandOverListener& step) {
   if (!state.pid) state.pid = pid_;
   const std::string document = oci::seccomp_state_json(state, pid_, step.metadata);
   const os::Fd listener = std::move(listener_);
-  send_descriptor(step.path, listener.get(), "seccomp listener", document);
+  send_descriptor(step.path, listener.get(), "seccomp listener", document, "failed to connect with seccomp agent");
   send_go();
 }
 
@@ -337,6 +361,7 @@ bool Launch::receive() {
     if (message->kind != MessageKind::kReached) continue;
     if (message->step >= plan_.steps.size()) throw Error("listen to wherry-init").because(EPROTO);
     cursor_ = message->step;
+    tell_container_steps(cursor_);
     turn = true;
   }
   return true;
@@ -350,6 +375,10 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
       pidfd_ = std::move(fds[0]);
       // It ends when pid 1 is there and its own last steps are done.
       if (reap_init().status() != 0) return;  // what went wrong is its next message
+      if (tell_) {
+        tell_container_steps(plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_).value_or(0));
+        tell_(plan::narrate_pid1(pid_));
+      }
       if (manager_) manager_->first_leaves(cgroup_.get());
       execute_beside_steps();
       if (on_pid1_) on_pid1_();
@@ -367,11 +396,20 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
       user_namespace_ = std::move(fds[0]);
       return;
     default:
-      throw Error("listen to wherry-init").because(EPROTO);
+      if (!awaits_tree(message.slots[0])) throw Error("listen to wherry-init").because(EPROTO);
+      trees_[message.slots[0]] = std::move(fds[0]);
   }
 }
 
+bool Launch::awaits_tree(plan::Slot slot) const {
+  return std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const plan::PlannedStep& planned) {
+    const auto* map = std::get_if<plan::MapTree>(&planned.step);
+    return map != nullptr && map->slot == slot;
+  });
+}
+
 void Launch::fail(const plan::Failure& failure) {
+  tell_container_steps(failure.step);
   failed_in_hook_ = failure.step < plan_.steps.size() &&
                     std::holds_alternative<plan::RunHook<plan::Owned>>(plan_.steps[failure.step].step);
   if (failure.error == ENOMEM && failure.step < plan_.steps.size() && ran_out_of_memory())
@@ -420,7 +458,7 @@ void Launch::check_that_program_runs() {
     if (ran_out_of_memory()) fail_for_memory("the kernel killed the container's init at: " + where);
     throw Error("set up the container")
         .detail("its init was killed at: " + where)
-        .remedy("see the kernel log; a memory limit may be too small");
+        .remedy("see the kernel log: a memory limit may be too small, or the seccomp filter too strict");
   }
 }
 
@@ -428,19 +466,37 @@ Launch::Reached Launch::finish() {
   check_that_program_runs();
   state_.status = "running";
   cursor_ = page_->step + 1;
+  tell_container_steps(page_->step);
+  if (tell_) tell_(plan::narrate_exec(plan_));
   execute_host_steps();
   return Reached::kExec;
 }
 
+bool Launch::is_host_step(uint32_t index) const {
+  const plan::Lane lane = plan_.steps[index].lane;
+  return lane == plan::Lane::kHost || lane == plan::Lane::kBeside;
+}
+
+plan::StepTiming Launch::timing(uint32_t index) const {
+  const plan::StepRecord& record = page_->records[index];
+  return {is_host_step(index) ? host_durations_[index] : record.duration_ns, record.rung};
+}
+
 std::vector<plan::StepTiming> Launch::timings() const {
-  std::vector<plan::StepTiming> timings(plan_.steps.size());
-  for (std::size_t i = 0; i < timings.size(); ++i) {
-    const plan::StepRecord& record = page_->records[i];
-    const plan::Lane lane = plan_.steps[i].lane;
-    const bool host = lane == plan::Lane::kHost || lane == plan::Lane::kBeside;
-    timings[i] = {host ? host_durations_[i] : record.duration_ns, record.rung};
-  }
+  std::vector<plan::StepTiming> timings;
+  for (uint32_t i = 0; i < plan_.steps.size(); ++i) timings.push_back(timing(i));
   return timings;
+}
+
+void Launch::tell_step(uint32_t index) const {
+  if (!tell_) return;
+  for (const std::string& line : plan::narrate(plan_.steps[index], timing(index))) tell_(line);
+}
+
+void Launch::tell_container_steps(uint32_t end) {
+  if (!tell_) return;
+  for (; told_ < end && told_ < plan_.steps.size(); ++told_)
+    if (!is_host_step(told_)) tell_step(told_);
 }
 
 // It has ended before there was a pid 1, and has written nothing on the page.

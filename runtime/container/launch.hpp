@@ -46,6 +46,9 @@ class Launch {
   // Called when systemd has made the cgroup, before anything of the container's is in it.
   void on_scope(std::function<void(const cgroup::Location&)> callback) { on_scope_ = std::move(callback); }
 
+  // Called with a line for each step that was done (plan/narrate.hpp); to be set before load() or resume().
+  void narrate_to(std::function<void(const std::string&)> tell) { tell_ = std::move(tell); }
+
   // Called once, as soon as pid 1 is known.
   void on_pid1(std::function<void()> callback) { on_pid1_ = std::move(callback); }
 
@@ -89,6 +92,7 @@ class Launch {
   void execute(const plan::AttachDeviceFilter& step);
   void execute(const plan::MapIds& step);
   void execute(const plan::CreateIdMapping& step);
+  void execute(const plan::MapTree& step);
   void execute(const plan::MoveNetDevice& step);
   void execute(const plan::JoinResctrlGroup& step);
   void execute(const plan::ProvideHookState& step);
@@ -107,12 +111,17 @@ class Launch {
   [[nodiscard]] bool needs_pid() const;
   os::Exit reap_init();
   void fail_without_plan();
+  [[nodiscard]] bool awaits_tree(plan::Slot slot) const;
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
   void check_that_program_runs();
   [[nodiscard]] bool ran_out_of_memory() const;
   [[noreturn]] void fail_for_memory(const std::string& what) const;
   Reached finish();
+  [[nodiscard]] bool is_host_step(uint32_t index) const;
+  [[nodiscard]] plan::StepTiming timing(uint32_t index) const;
+  void tell_step(uint32_t index) const;
+  void tell_container_steps(uint32_t end);  // those up to it that were not told yet
 
   const plan::Plan& plan_;
   std::string document_;
@@ -130,8 +139,10 @@ class Launch {
   int cgroup_dir_ = -1;              // to look at when the container's voice ends all at once
   std::uint64_t events_before_ = 0;  // what its counters of ends of memory said before that voice began
   std::function<void(const cgroup::Location&)> on_scope_;
-  std::map<plan::Slot, os::Fd> outgoing_;
+  std::map<plan::Slot, os::Fd> outgoing_, trees_;
   std::function<void()> on_pid1_;
+  std::function<void(const std::string&)> tell_;
+  uint32_t told_ = 0;  // the next step of the container's to be told
   std::vector<uint64_t> host_durations_;
   bool is_child_ = false;  // pid 1 is this process's own child
   bool started_early_ = false;

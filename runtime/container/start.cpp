@@ -45,6 +45,7 @@ Started start_program(const Settings& settings, const std::string& id, bool noti
   os::Fd notify = notifies ? container::bind_notify_socket(found.directory) : os::Fd{};
   const plan::Plan plan = container::read_saved_plan(found.directory);
   container::Launch launch(plan, "config.json", container::hook_state(found.record, "created"));
+  launch.narrate_to(settings.tell);
   auto channel = os::connect_at(found.directory.fd(), container::kStartSocket, os::kSockSeqpacket);
   if (!channel) throw Error("start container " + id).because(channel.error()).detail("its init does not answer");
   launch.resume(std::move(*channel), found.record.pid, found.cgroup.get());

@@ -65,6 +65,7 @@ struct Context {
   SharedTree empty_directory;
   SharedTree null_device;
 
+  bool in_directory = false;  // ChangeDirectory
   char executable[kPathMax];  // FindExecutable
   char home[kPathMax];        // FindHome: "HOME=..."; empty: not needed
 };

@@ -70,6 +70,7 @@ Outcome execute(const plan::SetCapabilities<Wired>& step, Context& context) noex
 Outcome execute(const plan::SetNoNewPrivileges<Wired>& step, Context& context) noexcept;
 
 // seccomp.cpp
+os::Status set_child_flags(unsigned long flags) noexcept;  // SA_* of SIGCHLD
 Outcome execute(const plan::LoadSeccomp<Wired>& step, Context& context) noexcept;
 Outcome execute(const plan::LoadSeccompWithListener<Wired>& step, Context& context) noexcept;
 

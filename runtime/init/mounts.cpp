@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mounts are made detached, given their flags, and attached to a descriptor that was looked up inside the root.
+#include "init/channel.hpp"
 #include "init/execute.hpp"
 #include "init/paths.hpp"
 #include "init/text.hpp"
@@ -315,8 +316,15 @@ Outcome make_empty_directory(SharedTree& shared, TextView label) noexcept {
 Outcome execute(const plan::OpenTree<Wired>& step, Context& context) noexcept {
   if (step.slot >= kMaxPlanSlots) return failed(EINVAL, Detail::kPlan);
   const int recursive = step.recursive ? os::kAtRecursive : 0;
-  auto tree = os::open_tree(os::kAtFdcwd, step.path.data, os::kOpenTreeClone | static_cast<unsigned>(recursive));
+  auto inside = step.shown ? open_in_root(context.root.get(), step.path.data, os::kPath) : Result<Fd>(Fd());
+  if (!inside) return failed(inside.error(), Detail::kMountSource);
+  auto tree =
+      os::open_tree(step.shown ? inside->get() : os::kAtFdcwd, step.shown ? "" : step.path.data,
+                    os::kOpenTreeClone | static_cast<unsigned>(recursive | (step.shown ? os::kAtEmptyPath : 0)));
   if (!tree) return failed(tree.error(), Detail::kMountSource);
+  if (step.shown) {
+    if (auto shown = produce(context, step.slot, tree->get()); !shown) return outcome_of(shown);
+  }
   if (Outcome outcome = set_propagation(tree->get(), step.propagation); outcome.error != 0) return outcome;
   if (Outcome outcome = map_ids(context, tree->get(), step.mapping, step.map_recursive); outcome.error != 0)
     return outcome;

@@ -168,9 +168,11 @@ Outcome wait_for_start(Context& context) noexcept {
 }  // namespace
 
 Outcome execute(const plan::ChangeDirectory<Wired>& step, Context& context) noexcept {
+  if (step.again && context.in_directory) return done();
   auto directory = make_directory(context.root.get(), step.path);
-  if (!directory) return outcome_of(directory);
-  return outcome_of(os::fchdir(directory->get()));
+  const os::Status entered = directory ? os::fchdir(directory->get()) : os::Status(directory.error());
+  context.in_directory = static_cast<bool>(entered);
+  return step.may_be_closed && entered.error() == EACCES ? done(1) : outcome_of(entered);
 }
 
 Outcome execute(const plan::FindHome<Wired>& step, Context& context) noexcept {

@@ -21,16 +21,6 @@ os::Result<long> load(plan::BytesView filter, uint32_t flags) noexcept {
   return os::result_of(os::raw_syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, os::address(&program)));
 }
 
-// sigaction(2): with SA_NOCLDWAIT a child leaves no zombie; the exec takes the flag away.
-os::Status let_children_vanish() noexcept {
-  constexpr long kSigChld = 17;
-  const struct {  // struct sigaction of the kernel
-    unsigned long handler, flags, restorer;
-    uint64_t mask;
-  } action{0 /* SIG_DFL */, 2 /* SA_NOCLDWAIT */, 0, 0};
-  return os::status_of(os::raw_syscall(__NR_rt_sigaction, kSigChld, os::address(&action), 0, sizeof action.mask));
-}
-
 [[noreturn]] void hand_over_listener(Context& context, long parent) noexcept {
   plan::StatusPage& page = *context.page;
   int32_t listener;
@@ -56,13 +46,23 @@ void rest() noexcept {
 
 }  // namespace
 
+os::Status set_child_flags(unsigned long flags) noexcept {
+  constexpr long kSigChld = 17;
+  const struct {  // struct sigaction of the kernel
+    unsigned long handler, flags, restorer;
+    uint64_t mask;
+  } action{0 /* SIG_DFL */, flags, 0, 0};
+  return os::status_of(os::raw_syscall(__NR_rt_sigaction, kSigChld, os::address(&action), 0, sizeof action.mask));
+}
+
 Outcome execute(const plan::LoadSeccomp<Wired>& step, Context&) noexcept {
   return outcome_of(load(step.filter, step.flags));
 }
 
 Outcome execute(const plan::LoadSeccompWithListener<Wired>& step, Context& context) noexcept {
   plan::StatusPage& page = *context.page;
-  if (auto status = let_children_vanish(); !status) return outcome_of(status);
+  // sigaction(2): with SA_NOCLDWAIT a child leaves no zombie; the exec takes the flag away.
+  if (auto status = set_child_flags(2 /* SA_NOCLDWAIT */); !status) return outcome_of(status);
   clone_args arguments{};
   arguments.flags = CLONE_FILES;
   arguments.exit_signal = 17;  // SIGCHLD, or it would leave a zombie

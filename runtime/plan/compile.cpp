@@ -37,8 +37,10 @@ Plan compile(const oci::Spec& spec, const Facts& facts) {
   compile_process(out, process, "/process");
   out.pid1(AwaitStart<Owned>{});
 
-  compile_hooks(out, HookKind::kStartContainer);
-  compile_filter_and_exec(out, process, "/process");
+  compile_hook_state(out, HookKind::kStartContainer);  // the host is not spoken to below the filter
+  compile_filter(out, process, "/process");
+  compile_hook_calls(out, HookKind::kStartContainer);  // as confined as the program: they are the container's files
+  compile_program(out, process, "/process");
   compile_hooks(out, HookKind::kPoststart);
   return std::move(out.plan);
 }

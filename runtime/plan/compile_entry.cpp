@@ -179,7 +179,13 @@ void compile_delegation(Composer& out) {
 }
 
 void compile_cgroup(Composer& out) {
-  if (out.facts.cgroup_manager == CgroupManager::kDisabled) return;
+  if (out.facts.cgroup_manager == CgroupManager::kDisabled) {
+    if (!out.has(NamespaceType::kPid))
+      out.plan.warnings.emplace_back(
+          "with neither a cgroup nor a pid namespace of its own, what a container leaves behind cannot be found and "
+          "killed. Such configuration is strongly discouraged");
+    return;
+  }
   if (out.facts.cgroup_manager == CgroupManager::kSystemd) {
     out.beside(StartScope{out.facts.cgroup_mount, out.facts.cgroup_path, out.facts.slice, out.facts.unit, out.facts.bus,
                           compile_unit_properties(out.spec.annotations)},

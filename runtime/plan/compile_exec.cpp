@@ -63,7 +63,8 @@ Plan compile_exec(const oci::Process& process, const oci::Spec& spec, const Fact
     out.pid1(step, "/terminal");
   }
   compile_process(out, process, "");
-  compile_filter_and_exec(out, process, "");
+  compile_filter(out, process, "");
+  compile_program(out, process, "");
   return std::move(out.plan);
 }
 

@@ -33,10 +33,14 @@ RunHook<Owned> hook_step(const oci::Hook& hook, HookKind kind, std::size_t index
   return step;
 }
 
-void compile_hooks(Composer& out, HookKind kind) {
+void compile_hook_state(Composer& out, HookKind kind) {
+  const Row& row = kRows[static_cast<std::size_t>(kind)];
+  if (!(out.spec.hooks.*row.list).empty()) out.host(ProvideHookState{row.status}, row.pointer);
+}
+
+void compile_hook_calls(Composer& out, HookKind kind) {
   const Row& row = kRows[static_cast<std::size_t>(kind)];
   const std::vector<oci::Hook>& hooks = out.spec.hooks.*row.list;
-  if (!hooks.empty()) out.host(ProvideHookState{row.status}, row.pointer);
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     const std::string origin = pointer(row.pointer, i);
     RunHook<Owned> step = hook_step(hooks[i], kind, i);
@@ -44,6 +48,11 @@ void compile_hooks(Composer& out, HookKind kind) {
     if (kind == HookKind::kStartContainer && step.env.empty()) step.env = out.environment, step.with_home = true;
     row.lane == Lane::kHost ? out.host(std::move(step), origin) : out.pid1(std::move(step), origin);
   }
+}
+
+void compile_hooks(Composer& out, HookKind kind) {
+  compile_hook_state(out, kind);
+  compile_hook_calls(out, kind);
 }
 
 }  // namespace wherry::plan

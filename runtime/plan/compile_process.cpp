@@ -247,19 +247,25 @@ void compile_process(Composer& out, const oci::Process& process, const std::stri
   add_memory_policy(out);
   add_labels(out, process, base);
   constexpr uint32_t kDefaultUmask = 0022;
-  out.pid1(ChangeDirectory<Owned>{process.cwd}, base + "/cwd");
+  // Root of a user namespace has power over files only if it knows both their ids.
+  const bool tries_twice = out.in_user_namespace() && process.user.uid != 0;
+  out.pid1(ChangeDirectory<Owned>{process.cwd, tries_twice}, base + "/cwd");
   out.pid1(SetUmask<Owned>{{process.user.umask.value_or(kDefaultUmask)}}, base + "/user/umask");
   if (process.no_new_privileges) out.pid1(SetNoNewPrivileges<Owned>{}, base + "/noNewPrivileges");
   add_credentials(out, process, base);
+  if (tries_twice) out.pid1(ChangeDirectory<Owned>{process.cwd, false, true}, base + "/cwd");
   add_program(out, process, base);
 }
 
-void compile_filter_and_exec(Composer& out, const oci::Process& process, const std::string& base) {
+void compile_filter(Composer& out, const oci::Process& process, const std::string& base) {
   if (has_filter(out)) load_filter(out);
   const Capabilities& masks = out.capabilities;
   if (keeps_sys_admin(out, process, masks))
     out.pid1(SetCapabilities<Owned>{{masks.effective}, {masks.permitted}, {masks.inheritable}, {}},
              base + "/capabilities");
+}
+
+void compile_program(Composer& out, const oci::Process& process, const std::string& base) {
   out.pid1(Exec<Owned>{process.args, std::move(out.environment)}, base + "/args");
 }
 

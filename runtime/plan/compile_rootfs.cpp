@@ -100,6 +100,23 @@ bool lies_in_rootfs(const Composer& out, const std::string& source) {
   return source == out.facts.rootfs || source.rfind(out.facts.rootfs + "/", 0) == 0;
 }
 
+bool is_below(const std::string& path, const std::string& top) {
+  return path == top || top == "/" || path.rfind(top + "/", 0) == 0;
+}
+
+// A bind source in the rootfs that an earlier mount covers, or mounts something into.
+bool is_brought(const Composer& out, std::size_t index) {
+  const oci::Mount& mount = out.spec.mounts[index];
+  const std::string source = normalized(absolute(out, mount.source));
+  if (!parse_mount_options(mount.options).bind || !lies_in_rootfs(out, source)) return false;
+  const std::string inside = normalized(source.substr(out.facts.rootfs.size()));
+  return std::any_of(out.spec.mounts.begin(), out.spec.mounts.begin() + static_cast<std::ptrdiff_t>(index),
+                     [&](const oci::Mount& earlier) {
+                       const std::string target = target_of(out, earlier);
+                       return is_below(inside, target) || is_below(target, inside);
+                     });
+}
+
 // A tmpfs that becomes read-only when the mounts, nodes and links below it are there.
 bool is_sealed_late(const Composer& out, const oci::Mount& mount, const MountOptions& options) {
   if (options.bind || mount.type != "tmpfs" || (options.set.value & MOUNT_ATTR_RDONLY) == 0) return false;
@@ -461,6 +478,11 @@ void open_mounts_early(Composer& out, Propagation propagation) {
     if (!mapped && !(options.bind && out.opens_early())) continue;
     if (!mapped && lies_in_rootfs(out, absolute(out, mount.source))) continue;
     if (mapped) refuse_mapping(out, mount, options, origin);
+    if (mapped && out.opens_early() && is_brought(out, i)) {
+      out.opened.shown.resize(out.spec.mounts.size());
+      out.opened.shown[i] = true;
+      continue;
+    }
     const Slot mapping = mapped ? mapping_slot(out, mount, mappings, origin) : slot::kNone;
     if (options.bind && !out.opens_early() && lies_in_rootfs(out, absolute(out, mount.source))) {
       out.opened.mappings[i] = mapping;
@@ -490,6 +512,27 @@ void open_brought_source(Composer& out, std::size_t index) {
                            out.opened.mappings[index],
                            options.idmap_recursive},
            origin);
+}
+
+// The same where pid 1 is in a user namespace: it opens the tree, the host maps it.
+void show_brought_source(Composer& out, std::size_t index) {
+  const oci::Mount& mount = out.spec.mounts[index];
+  const MountOptions options = parse_mount_options(mount.options);
+  const std::string origin = pointer("/mounts", index);
+  const std::string inside = normalized(normalized(absolute(out, mount.source)).substr(out.facts.rootfs.size()));
+  MapTree step;
+  step.slot = out.opened.mounts[index] = out.new_slot(origin);
+  step.recursive = options.idmap_recursive;
+  const bool own = !mount.uid_mappings.empty();
+  const oci::Namespace* user = oci::find_namespace(out.spec.linux, NamespaceType::kUser);
+  if (!own && user != nullptr && !user->path.empty()) {
+    step.user_namespace = user->path;
+  } else {
+    step.uids = id_maps(own ? mount.uid_mappings : out.spec.linux.uid_mappings);
+    step.gids = id_maps(own ? mount.gid_mappings : out.spec.linux.gid_mappings);
+  }
+  out.pid1(OpenTree<Owned>{inside, step.slot, options.recursive, {}, slot::kNone, false, true}, origin);
+  out.host(std::move(step), origin);
 }
 
 // Never a peer of the host's: the container's mounts would appear there, and pivot_root(2) refuses a shared root.
@@ -582,8 +625,10 @@ void compile_root(Composer& out) {
 
 void compile_mounts(Composer& out) {
   for (std::size_t i = 0; i < out.spec.mounts.size(); ++i) {
+    const oci::Mount& mount = out.spec.mounts[i];
     if (at(out.opened.mappings, i) != slot::kNone) open_brought_source(out, i);
-    compile_mount(out, out.spec.mounts[i], at(out.opened.mounts, i), pointer("/mounts", i));
+    if (i < out.opened.shown.size() && out.opened.shown[i]) show_brought_source(out, i);
+    compile_mount(out, mount, at(out.opened.mounts, i), pointer("/mounts", i));
   }
   add_notify_directory(out);
 }

@@ -74,6 +74,7 @@ class Composer {
     Slot layers = slot::kNone, changes = slot::kNone;  // of an overlay at "/"
     std::vector<Slot> mounts;                          // by index in spec.mounts
     std::vector<Slot> mappings;                        // likewise: of what pid 1 maps, which an earlier mount brings
+    std::vector<bool> shown;                           // likewise: the same, in a user namespace
     std::vector<Slot> devices;                         // by index in the list of wanted devices
   } opened;
 
@@ -129,9 +130,12 @@ void compile_protected_paths(Composer& out);
 void compile_raised_limits(Composer& out, const oci::Process& process, const std::string& base);
 void compile_affinity(Composer& out, const std::string& cpus, Lane lane, const std::string& origin);
 void compile_process(Composer& out, const oci::Process& process, const std::string& base);
-void compile_filter_and_exec(Composer& out, const oci::Process& process, const std::string& base);
+void compile_filter(Composer& out, const oci::Process& process, const std::string& base);
+void compile_program(Composer& out, const oci::Process& process, const std::string& base);
 
 // compile_hooks.cpp
 void compile_hooks(Composer& out, HookKind kind);
+void compile_hook_state(Composer& out, HookKind kind);  // what they read; the host's part
+void compile_hook_calls(Composer& out, HookKind kind);
 
 }  // namespace wherry::plan

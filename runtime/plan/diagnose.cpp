@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/diagnose.hpp"
 
+#include <linux/sched.h>
+
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -151,6 +154,8 @@ std::string detail_text(const Step& step, const Failure& failure) {
   if (failure.detail == Detail::kMountCreate && failure.error == ENODEV)
     return "the kernel does not know this file system";
   if (failure.detail == Detail::kHookExit) return "it exited with status " + std::to_string(failure.argument);
+  if (failure.detail == Detail::kHookSignal && failure.argument == SIGSYS)
+    return "it was killed by SIGSYS, bad system call: the seccomp filter forbids what it does";
   if (failure.detail == Detail::kHookSignal) return "it was killed by signal " + std::to_string(failure.argument);
   return text_of(failure.detail);
 }
@@ -182,6 +187,14 @@ std::string mount_remedy(const Mount<Owned>& mount, const Failure& failure) {
   const std::string& option = mount.options[failure.argument];
   const bool id = option.rfind("uid=", 0) == 0 || option.rfind("gid=", 0) == 0;
   return id && failure.error == EINVAL ? "in a user namespace the id must be mapped, or the option left away" : "";
+}
+
+// sched_setattr(2): EPERM
+std::string scheduler_remedy(const SetScheduler<Owned>& scheduler, const Failure& failure) {
+  if (failure.error != EPERM) return "";
+  if (scheduler.policy != SCHED_DEADLINE) return "it needs CAP_SYS_NICE";
+  return "this process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus), and needs "
+         "CAP_SYS_NICE";
 }
 
 std::string table_remedy(const Step& step, const Failure& failure) {
@@ -264,6 +277,7 @@ std::string table_remedy(const Step& step, const Failure& failure) {
 std::string remedy_text(const Step& step, const Failure& failure) {
   const auto* mount = std::get_if<Mount<Owned>>(&step);
   std::string text = mount != nullptr ? mount_remedy(*mount, failure) : "";
+  if (const auto* scheduler = std::get_if<SetScheduler<Owned>>(&step)) text = scheduler_remedy(*scheduler, failure);
   if (text.empty()) text = table_remedy(step, failure);
   // Of ENOSYS the error itself says that a filter may be the cause.
   if (!failure.filtered || failure.error != EPERM) return text;

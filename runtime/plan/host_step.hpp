@@ -133,6 +133,23 @@ struct CreateIdMapping {
   }
 };
 
+// mount_setattr(2): MOUNT_ATTR_IDMAP needs rights over the file system, which a user namespace does not have. The tree
+// is one that pid 1 has opened and shown.
+struct MapTree {
+  Slot slot = 0;
+  bool recursive = false;
+  std::vector<IdMap> uids, gids;
+  std::string user_namespace;  // path of the one that is joined, in place of maps
+  bool operator==(const MapTree&) const = default;
+  WHERRY_STEP("map-tree", "as which ids the owners of files are shown") {
+    v("slot", s.slot);
+    v("recursive", s.recursive);
+    v("uids", s.uids);
+    v("gids", s.gids);
+    v("user_namespace", s.user_namespace);
+  }
+};
+
 // rtnetlink(7): with its permanent addresses, and up. config-linux.md "Network Devices".
 struct MoveNetDevice {
   std::string host_name, name;

@@ -29,7 +29,7 @@ struct StepVariant<StepList<Steps...>, Host...> {
 };
 using AllSteps =
     StepVariant<ContainerSteps, CreateCgroup, SetLimits, DelegateCgroup, AttachDeviceFilter, MapIds, CreateIdMapping,
-                MoveNetDevice, JoinResctrlGroup, ProvideHookState, HandOverListener, StartScope>;
+                MapTree, MoveNetDevice, JoinResctrlGroup, ProvideHookState, HandOverListener, StartScope>;
 using Step = AllSteps::type;
 
 struct PlannedStep {

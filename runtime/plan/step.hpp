@@ -104,6 +104,7 @@ struct OpenTree {
   Propagation propagation;
   Slot mapping = 0;  // slot::kNone, or a user namespace for MOUNT_ATTR_IDMAP
   bool map_recursive = false;
+  bool shown = false;  // `path` is inside the root, and the host gets the tree too
   WHERRY_STEP("open-tree", "take a mount tree while the host's paths can still be reached") {
     v("path", s.path);
     v("slot", s.slot);
@@ -111,6 +112,7 @@ struct OpenTree {
     v("propagation", s.propagation);
     v("mapping", s.mapping);
     v("map_recursive", s.map_recursive);
+    v("shown", s.shown);
   }
 };
 
@@ -597,7 +599,13 @@ struct SetUmask {
 template <class M>
 struct ChangeDirectory {
   typename M::Text path;
-  WHERRY_STEP("change-directory", "process.cwd, looked up inside the root") { v("path", s.path); }
+  bool may_be_closed = false;  // to the container's root: its user tries again...
+  bool again = false;          // ...and this is that
+  WHERRY_STEP("change-directory", "process.cwd, looked up inside the root") {
+    v("path", s.path);
+    v("may_be_closed", s.may_be_closed);
+    v("again", s.again);
+  }
 };
 
 template <class M>

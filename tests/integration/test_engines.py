@@ -168,6 +168,50 @@ def test_debug_flag(t):
         "run", "--bundle", b.path, t.new_id())
 
 
+def debug_lines(t, *words, code=0):
+    log = t.path("debug.log")
+    result = t.runtime.call("--debug", "--log-format", "json", "--log", log, *words)
+    t.equal(result.code == 0, code == 0, f"exit code of {words[0]}")
+    t.true("level=debug" not in result.err and '"debug"' not in result.err, "nothing but the error on standard error")
+    with open(log, encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    os.unlink(log)
+    return [record["msg"] for record in records if record["level"] == "debug"]
+
+
+def in_order(t, lines, *wanted):
+    rest = iter(lines)
+    for words in wanted:
+        t.true(any(words in line for line in rest), f"{words!r} in its place among {lines}")
+
+
+@wherry_only("the landmarks have the words of runc's log")
+def test_debug_tells_each_step(t):
+    b = t.bundle("true")
+    b.write()
+    in_order(t, debug_lines(t, "run", "--bundle", b.path, t.new_id()), "nsexec container setup", "create cgroup",
+             "child process in init(): ", "pid1: mount proc on /proc [/mounts/", "pid1: become user 0",
+             "init: closing the pipe to signal completion: exec ")
+    b = t.bundle("sleep", "1000").hook("startContainer", "/bin/true")
+    b.write()
+    name = t.new_id()
+    in_order(t, debug_lines(t, "create", "--bundle", b.path, name), "nsexec container setup", "become user 0",
+             "init: closing the pipe to signal completion: it waits for start")
+    in_order(t, debug_lines(t, "start", name), "host: provide hook state", "pid1: error running", "completion: exec sleep")
+    in_order(t, debug_lines(t, "exec", name, "true"), "nsexec container setup", "init: set the CPU affinity: affinity: all",
+             "child process in init()", "setns_init: about to exec true")
+    t.runtime.ok("delete", "--force", name)
+
+
+@wherry_only("what was done before a failure is told")
+def test_debug_tells_the_steps_before_a_failure(t):
+    b = t.bundle("/no/such/program")
+    b.write()
+    lines = debug_lines(t, "run", "--bundle", b.path, t.new_id(), code=1)
+    in_order(t, lines, "nsexec container setup", "pid1: become user 0")
+    t.true(not any("completion" in line for line in lines), "it did not complete")
+
+
 def test_systemd_cgroup_flag_is_accepted_by_delete(t):
     Step(t, ["--root", t.runtime.root, "--systemd-cgroup"], dict(os.environ), "/")("delete", "--force", "nobody")
 

@@ -85,6 +85,33 @@ def test_source_that_an_earlier_mount_brought(t):
     t.equal(t.output(b), shown("/data", (7000, 7000), (7005, 7006)), "owners")
 
 
+def test_source_that_an_earlier_mount_brought_in_a_user_namespace(t):
+    shifted = [{"containerID": 0, "hostID": 100003, "size": 1000}]
+    for mappings, expected in ((None, ((0, 0), (5, 6))), (shifted, ((3, 3), (8, 9)))):
+        b = t.bundle(script=owners()).user_namespace()
+        root = b.own_rootfs()
+        os.makedirs(os.path.join(root, "mnt"), exist_ok=True)
+        b.mount("/mnt", "bind", tree(t), ["rbind"])
+        mapped(b, "/data", "none", os.path.join(root, "mnt"), ["bind", "idmap"], mappings)
+        t.equal(t.output(b), shown("/data", *expected), "owners")
+
+
+@wherry_only("a link in the root leads nowhere else")
+def test_brought_source_stays_in_the_root(t):
+    b = t.bundle(script="ls /data").user_namespace()
+    root = b.own_rootfs()
+    secret = t.directory("secret")
+    t.file("secret/key")
+    os.makedirs(os.path.join(root, "mnt"), exist_ok=True)
+    place = t.directory("place")
+    os.symlink(secret, os.path.join(place, "link"))
+    b.mount("/mnt", "bind", place, ["rbind"])
+    mapped(b, "/data", "none", os.path.join(root, "mnt/link"), ["bind", "idmap"])
+    result = t.run(b)
+    t.true(result.code != 0, "run fails")
+    t.contains(result.err, "/mounts/", "ENOENT")
+
+
 def test_bind_without_a_mount_namespace(t):
     b = t.bundle(script=owners()).namespace("mount", remove=True)
     b.own_rootfs()

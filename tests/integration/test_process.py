@@ -100,6 +100,21 @@ def test_missing_working_directory_is_created(t):
     t.equal(t.output(b).splitlines()[0], "/a/b/c", "working directory")
 
 
+@known_differences({"crun": "enters it with root's rights alone", "runc": "1.1 too"})
+def test_working_directory_that_is_open_to_the_user_alone(t):
+    """Root of a user namespace that does not know the group of a directory has no power over it."""
+    place = t.directory("place")
+    os.chown(place, 100007, 0)
+    os.chmod(place, 0o700)
+    b = t.bundle("pwd").user_namespace()
+    os.makedirs(b.own_rootfs() + "/data", exist_ok=True)
+    b.mount("/data", "bind", place, ["bind"])
+    b.process["cwd"] = "/data"
+    t.true(t.run(b).code != 0, "root may not")
+    b.process["user"] = {"uid": 7, "gid": 7}
+    t.equal(t.output(b), "/data\n", "working directory")
+
+
 @known_differences({"crun": "takes it relative to /"})
 def test_relative_working_directory_is_refused(t):
     b = t.bundle("pwd")

@@ -64,6 +64,15 @@ def test_exec_cpu_affinity(t):
     t.equal(cpus(exec_process(t, c, execCPUAffinity={"final": both}).out).replace("-", ","), both, "a list")
 
 
+@wherry_only("as the debug log tells it")
+def test_initial_exec_cpu_affinity_is_told(t):
+    c = t.running()
+    with open(t.path("process.json"), "w", encoding="utf-8") as file:
+        json.dump({"cwd": "/", "args": ["true"], "execCPUAffinity": {"initial": "0"}}, file)
+    t.contains(t.runtime.ok("--debug", "exec", "--process", t.path("process.json"), c.id).err,
+               "init: set the CPU affinity: affinity: 0x1 [/execCPUAffinity/initial]")
+
+
 @needs_cpus
 @known_differences(OLD)
 def test_exec_cpu_affinity_of_the_config(t):
@@ -138,6 +147,19 @@ def test_memory_policy(t):
     result = t.run(b)
     t.true(result.code != 0, "run fails")
     t.contains(result.err, "/linux/memoryPolicy")
+
+
+@wherry_only("runc's words, at their place")
+def test_memory_policies_that_are_invalid_are_named_so(t):
+    for policy, words in (({}, "invalid memory policy mode: is required"),
+                          ({"nodes": "0-7"}, "invalid memory policy mode: is required"),
+                          ({"mode": "INTERLEAVE", "nodes": "0"}, "invalid memory policy mode: must be one of MPOL_DEFAULT"),
+                          ({"mode": "MPOL_BIND", "nodes": "0", "flags": ["x"]}, "invalid memory policy flag: must be one of"),
+                          ({"mode": "MPOL_DEFAULT", "nodes": "0-7,6,9"}, "mode requires 0 nodes but got 9"),
+                          ({"mode": "MPOL_BIND", "nodes": "0-9876543210"}, "invalid memory policy nodes: must be a list")):
+        result = t.run(t.bundle("true", linux={"memoryPolicy": policy}))
+        t.true(result.code != 0, f"{policy} is refused")
+        t.contains(result.err, "/linux/memoryPolicy/", words)
 
 
 def may_raise_limits():

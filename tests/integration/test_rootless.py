@@ -203,6 +203,23 @@ def test_path_that_is_not_the_users_is_refused(t):
     t.refused(t.bundle("true", linux={"cgroupsPath": "/wherry-it-not-mine/x"}))
 
 
+@wherry_only("one line says what would do")
+def test_what_needs_no_cgroup_is_said(t):
+    t.as_user()
+    t.contains(t.run(t.bundle("true", linux={"resources": {"pids": {"limit": 10}}})).err,
+               "rootless needs no limits + no cgrouppath when no permission is granted for cgroups")
+
+
+@known_differences({"runc": "1.1 does not warn", "crun": "1.8 does not warn"})
+def test_neither_cgroup_nor_pid_namespace_is_a_warning(t):
+    t.as_user()
+    b = t.bundle("true").namespace("pid", remove=True)
+    b.drop_mount("/proc").mount("/proc", "none", "/proc", ["rbind"])
+    result = t.run(b)
+    t.equal(result.code, 0, "exit code")
+    t.contains(result.err, "level=warning", "strongly discouraged")
+
+
 @wherry_only("what is no limit needs no cgroup")
 def test_no_limit_needs_no_cgroup(t):
     t.as_user()

@@ -269,3 +269,49 @@ def test_architectures(t):
 def test_large_profile(t):
     rules = [rule("SCMP_ACT_ERRNO", "kill", args=[{"index": 0, "value": 1000 + i, "op": "SCMP_CMP_EQ"}]) for i in range(300)]
     t.equal(t.run(with_profile(t, "true", profile(*rules))).code, 0, "exit code")
+
+
+@known_differences({"crun": "1.8 has other words"})
+def test_start_container_hooks_are_filtered(t):
+    for no_new_privileges in (True, False):
+        b = with_profile(t, "echo ran", profile(rule("SCMP_ACT_KILL_PROCESS", "mkdir", "mkdirat")), no_new_privileges)
+        b.process["rlimits"] = [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]
+        b.hook("startContainer", "/bin/sh", ["sh", "-c", "exec mkdir /dev/shm/made"])
+        result = t.run(b)
+        t.true(result.code != 0, "run fails")
+        t.equal(result.out, "", "the program did not run")
+        t.contains(result.err, "error running startContainer hook #0", "bad system call")
+
+
+def test_start_container_hooks_below_dockers_profile(t):
+    """What runs them may not be more than a profile of this size allows."""
+    for no_new_privileges in (True, False):
+        b = dockers(t, "echo ran", no_new_privileges=no_new_privileges)
+        b.hook("startContainer", "/bin/sh", ["sh", "-c", "echo hook; ! unshare -m true 2> /dev/null"], timeout=60)
+        t.equal(t.output(b), "hook\nran\n", "output")
+
+
+@wherry_only("a hook has no capability that the program does not have")
+def test_start_container_hooks_have_the_programs_capabilities(t):
+    status = ["sh", "-c", "grep -E 'Cap|NoNewPrivs|Seccomp:' /proc/self/status"]
+    for user in ({"uid": 0, "gid": 0}, {"uid": 7, "gid": 7}):
+        b = with_profile(t, "", profile(rule("SCMP_ACT_ERRNO", "swapon")), no_new_privileges=False)
+        b.process["user"] = user
+        b.process["args"] = ["/bin/" + status[0], *status[1:]]
+        b.hook("startContainer", "/bin/sh", status)
+        words = t.output(b).splitlines()
+        half = len(words) // 2
+        t.equal(words[:half], words[half:], f"of {user}")
+        t.true(half > 5, "lines")
+
+
+@wherry_only("the numbers are seccomp(2)'s")
+def test_flags_are_those_of_runc(t):
+    for flags, number in ((None, 4), ([], 0), (["SECCOMP_FILTER_FLAG_TSYNC"], 0), (["SECCOMP_FILTER_FLAG_LOG"], 2)):
+        seccomp = profile(rule("SCMP_ACT_ERRNO", "mkdir"))
+        if flags is not None:
+            seccomp["flags"] = flags
+        b = with_profile(t, "true", seccomp)
+        b.write()
+        result = t.runtime.call("--debug", "run", "--bundle", b.path, t.new_id())
+        t.contains(result.err, f'msg="seccomp filter flags: {number}"')

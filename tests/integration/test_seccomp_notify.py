@@ -176,7 +176,7 @@ def test_without_an_agent_nothing_starts(t):
     b = supervised(t, Nobody, f"echo ran > {marker}", "mkdir")
     result = t.run(b)
     t.true(result.code != 0, "run fails")
-    t.contains(result.err, "/linux/seccomp/listenerPath", "ENOENT")
+    t.contains(result.err, "/linux/seccomp/listenerPath", "ENOENT", "failed to connect with seccomp agent")
     c = t.created(b)
     failed = t.runtime.call("start", c.id)
     t.true(failed.code != 0, "start fails")
@@ -200,14 +200,17 @@ def test_in_a_user_namespace(t):
 
 
 @needs_listeners
-def test_start_container_hooks_run_before_the_filter(t):
+def test_start_container_hooks_have_the_agent(t):
     agent = agent_at(t)
-    b = supervised(t, agent, "true", "mkdir", "mkdirat")
-    b.own_rootfs()
-    b.hook("startContainer", "/bin/sh", ["sh", "-c", "mkdir /dev/shm/made && echo fine > /tmp/hook"])
-    t.equal(t.run(b).code, 0, "exit code")
+    b = supervised(t, agent, "set -- /proc/[0-9]*; echo $#", "mkdir", "mkdirat")
+    plain = t.output(b)
+    b.hook("startContainer", "/bin/sh", ["sh", "-c", "! mkdir /dev/shm/made 2> /dev/null"])
+    t.equal(t.output(b), plain, "processes: neither the helper nor the hook is left")
+    t.true(agent.calls, "the agent was asked")
     b.hook("startContainer", "/bin/false", ["false"])
-    t.true(t.run(b).code != 0, "a failing hook is a failure")
+    result = t.run(b)
+    t.true(result.code != 0, "a failing hook is a failure")
+    t.contains(result.err, "error running startContainer hook #1", "status 1")
 
 
 def test_notify_without_a_path_is_refused(t):

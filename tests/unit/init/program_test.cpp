@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last steps before the exec: directory, home, program.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -201,6 +202,28 @@ TEST_CASE("change-directory: made when missing, inside the root", "[init]") {
   CHECK(ends_in("/up/../work", base / "root/work") == 0);
   base.write("root/file", "");
   CHECK(ends_in("/file", base / "root") == 2);
+}
+
+TEST_CASE("change-directory: what is closed to root may be open to the user", "[init]") {
+  if (geteuid() != 0) return;
+  const test::TemporaryDirectory base;
+  fs::create_directories(base / "root/closed");
+  fs::permissions(base / "root/closed", fs::perms::owner_all);
+  fs::permissions(base.path(), fs::perms::all);
+  CHECK(::chown((base / "root/closed").c_str(), 7, 7) == 0);
+  CHECK(test::in_child([&] {
+          const auto context = test::make_context();
+          auto root = os::openat(os::kAtFdcwd, (base / "root").c_str(), os::kPath | os::kDirectory);
+          if (!root) return 1;
+          context->root = std::move(*root);
+          if (setresuid(8, 8, 0) != 0) return 2;  // neither its owner nor root
+          const plan::ChangeDirectory<Owned> first{"/closed", true, false}, second{"/closed", false, true};
+          if (test::perform(second, *context).error != EACCES) return 3;
+          if (test::perform(first, *context).error != 0 || context->in_directory) return 4;
+          if (setresuid(0, 0, 0) != 0 || setresuid(7, 7, 7) != 0) return 5;
+          if (test::perform(second, *context).error != 0) return 6;
+          return fs::equivalent(".", base / "root/closed") ? 0 : 7;
+        }) == 0);
 }
 
 // CVE-2024-21626: a working directory through a descriptor of the host.

@@ -171,7 +171,7 @@ void check_credentials(const Score& score) {
   CHECK(score.only<LimitBoundingSet<Owned>>() < credentials);
   CHECK(credentials < score.all<SetCapabilities<Owned>>().at(0));
   CHECK(score.all<SetCapabilities<Owned>>().at(0) < find);
-  CHECK(score.only<ChangeDirectory<Owned>>() < find);
+  require_before(score.all<ChangeDirectory<Owned>>(), {find}, "a relative name is looked for in it");
   require_before(score.all<OwnStandardStreams<Owned>>(), {credentials}, "chown(2) needs root");
   require_before(score.all<SetProcessLabel<Owned>>(), {credentials}, "labels are set with root's rights");
   require_before({find}, score.all<AwaitStart<Owned>>(), "a missing program is an error of create");
@@ -186,22 +186,29 @@ void check_filter(const Score& score, bool no_new_privileges) {
   CHECK(score.all<SetNoNewPrivileges<Owned>>().size() == (no_new_privileges ? 1 : 0));
   if (filter.empty()) return;
   REQUIRE(filter.size() == 1);
-  require_before(score.all<AwaitStart<Owned>>(), filter, "nothing runs under the filter but the exec");
+  // Nothing runs under the filter but what is confined by it.
+  const std::size_t hooks = score
+                                .all([](const PlannedStep& planned) {
+                                  const auto* hook = std::get_if<RunHook<Owned>>(&planned.step);
+                                  return hook != nullptr && hook->kind == HookKind::kStartContainer;
+                                })
+                                .size();
+  require_before(score.all<AwaitStart<Owned>>(), filter, "a wait is no part of the program");
   require_before(score.all<SetNoNewPrivileges<Owned>>(), filter, "no_new_privs lets anybody load a filter");
   const auto& first = score.at<SetCapabilities<Owned>>(capabilities.at(0));
   if (no_new_privileges) {
     CHECK(capabilities.size() == 1);
-    CHECK(filter[0] + 1 == exec);
+    CHECK(filter[0] + 1 + hooks == exec);
     return;
   }
   CHECK((first.permitted.value & first.effective.value & kSysAdmin) != 0);
   REQUIRE(capabilities.size() <= 2);
   if (capabilities.size() == 1) {
-    CHECK(filter[0] + 1 == exec);
+    CHECK(filter[0] + 1 + hooks == exec);
     return;
   }
   CHECK(filter[0] + 1 == capabilities[1]);
-  CHECK(capabilities[1] + 1 == exec);
+  CHECK(capabilities[1] + 1 + hooks == exec);
   const auto& last = score.at<SetCapabilities<Owned>>(capabilities[1]);
   CHECK((last.permitted.value & last.effective.value & kSysAdmin) == 0);
   CHECK((last.permitted.value | kSysAdmin) == first.permitted.value);
@@ -224,7 +231,13 @@ void check_hooks(const Score& score, const oci::Hooks& hooks) {
     for (const std::size_t index : found) CHECK(score.lane(index) == lane);
     for (std::size_t i = 0; i < found.size() && i < wanted.size(); ++i)
       CHECK(score.at<RunHook<Owned>>(found[i]).path == wanted[i].path);
-    if (!found.empty()) CHECK(std::holds_alternative<ProvideHookState>(score.plan.steps.at(found.front() - 1).step));
+    if (found.empty()) return;
+    std::size_t before = found.front() - 1;
+    const auto confines = [](const Step& step) {
+      return std::holds_alternative<LoadSeccomp<Owned>>(step) || std::holds_alternative<SetCapabilities<Owned>>(step);
+    };
+    while (confines(score.plan.steps.at(before).step)) --before;
+    CHECK(std::holds_alternative<ProvideHookState>(score.plan.steps.at(before).step));
   };
   expect(HookKind::kPrestart, hooks.prestart, Lane::kHost);
   expect(HookKind::kCreateRuntime, hooks.create_runtime, Lane::kHost);
@@ -241,7 +254,9 @@ void check_hooks(const Score& score, const oci::Hooks& hooks) {
   require_before(of(HookKind::kCreateContainer), pivot, "config.md: before pivot_root");
   require_before(of(HookKind::kCreateContainer), start, "an operation of create");
   require_before(start, of(HookKind::kStartContainer), "an operation of start");
-  require_before(of(HookKind::kStartContainer), score.all<LoadSeccomp<Owned>>(), "a hook runs without the filter");
+  require_before(score.all<LoadSeccomp<Owned>>(), of(HookKind::kStartContainer), "what the image brings is confined");
+  require_before(score.all<SetCapabilities<Owned>>(), of(HookKind::kStartContainer),
+                 "what the image brings is confined");
   require_before(of(HookKind::kStartContainer), exec, "before the program runs");
   require_before(exec, of(HookKind::kPoststart), "after the program runs");
 }

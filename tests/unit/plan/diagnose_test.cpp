@@ -181,6 +181,23 @@ TEST_CASE("diagnose: what a user namespace may not do", "[plan]") {
   CHECK_THAT(message(SetCredentials<Owned>{}, EPERM, Detail::kGroups), Contains("newgidmap"));
 }
 
+TEST_CASE("diagnose: why a scheduler is refused depends on which it is", "[plan]") {
+  using Catch::Matchers::Contains;
+  SetScheduler<Owned> scheduler;
+  scheduler.policy = 6;
+  CHECK_THAT(message(scheduler, EPERM), Contains("process scheduler can't be used together with AllowedCPUs"));
+  scheduler.policy = 1;
+  CHECK_THAT(message(scheduler, EPERM), Contains("CAP_SYS_NICE") && !Contains("AllowedCPUs"));
+  CHECK_THAT(message(scheduler, EINVAL), !Contains("CAP_SYS_NICE"));
+}
+
+TEST_CASE("diagnose: a hook that the filter killed", "[plan]") {
+  using Catch::Matchers::Contains;
+  const RunHook<Owned> hook{HookKind::kStartContainer, 0, "/h", {"/h"}, {}, 0, false};
+  CHECK_THAT(message(hook, ECANCELED, Detail::kHookSignal, 31), Contains("bad system call") && Contains("seccomp"));
+  CHECK_THAT(message(hook, ECANCELED, Detail::kHookSignal, 9), Contains("killed by signal 9"));
+}
+
 TEST_CASE("diagnose: a filter on the runtime is named where it may be the cause", "[plan]") {
   using Catch::Matchers::Contains;
   Plan plan;

@@ -8,6 +8,7 @@ unit_sources(
   explain_test.cpp
   limits_test.cpp
   mount_options_test.cpp
+  narrate_test.cpp
   overlay_test.cpp
   seccomp_shrink_test.cpp
   seccomp_test.cpp
