@@ -68,6 +68,11 @@ void signal_all(int dir_fd, int signal);
 // Pids of the subtree, as seen in the caller's pid namespace, sorted.
 [[nodiscard]] std::vector<int> processes(int dir_fd);
 
+// True when the cgroup itself, which is not the root of all, has processes: then it can hand no controller down
+// (cgroup-v2.rst "No Internal Process Constraint"). Some could be written, the threaded ones, but make its children
+// invalid: no process can be in them.
+[[nodiscard]] bool has_own_processes(int dir_fd);
+
 // False when processes are left after `timeout`.
 [[nodiscard]] bool wait_empty(int dir_fd, Timeout timeout = kDefaultTimeout);
 

@@ -29,8 +29,8 @@ void hand_down(int dir) {
     each.push_back("+" + std::string(name));
     all += (all.empty() ? "" : " ") + each.back();
   }
-  if (all.empty() || write_file(dir, kHandedDown, all)) return;
-  // One that cannot be (cpu with realtime tasks, any but the threaded ones beside processes) holds up the others.
+  if (all.empty() || has_own_processes(dir) || write_file(dir, kHandedDown, all)) return;
+  // One that cannot be (cpu with realtime tasks) holds up the others.
   for (const std::string& one : each) (void)write_file(dir, kHandedDown, one);
 }
 

@@ -3,6 +3,7 @@
 
 #include <linux/sched.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -146,11 +147,22 @@ std::string option_text(const Mounted& mount, const Failure& failure) {
   return "bad value of the " + mount.type + " option " + quoted(option);
 }
 
+// A file system of the old mount API (devpts in Linux 6.1) says no more than that it refuses them all.
+std::string options_text(const Mount<Owned>& mount) {
+  std::string list;
+  for (const std::string& option : mount.options) list += (list.empty() ? "" : ",") + option;
+  return list.empty() ? "" : "among its options is a bad one, or a bad value: " + quoted(list);
+}
+
+bool is_id(const std::string& option) { return option.rfind("uid=", 0) == 0 || option.rfind("gid=", 0) == 0; }
+
 std::string detail_text(const Step& step, const Failure& failure) {
   if (failure.detail == Detail::kMountOption || failure.detail == Detail::kMountOptionUnknown)
     if (const auto* mount = std::get_if<Mount<Owned>>(&step)) return option_text(*mount, failure);
   if (failure.detail == Detail::kMountOption || failure.detail == Detail::kMountOptionUnknown)
     if (const auto* opened = std::get_if<OpenFilesystem<Owned>>(&step)) return option_text(*opened, failure);
+  if (failure.detail == Detail::kMountCreate && failure.error == EINVAL)
+    if (const auto* mount = std::get_if<Mount<Owned>>(&step)) return options_text(*mount);
   if (failure.detail == Detail::kMountCreate && failure.error == ENODEV)
     return "the kernel does not know this file system";
   if (failure.detail == Detail::kHookExit) return "it exited with status " + std::to_string(failure.argument);
@@ -183,9 +195,9 @@ std::string mount_remedy(const Mount<Owned>& mount, const Failure& failure) {
            "--security-opt systempaths=unconfined (Podman: unmask=ALL), or take over its pid namespace";
   if (failure.detail == Detail::kMountCreate && failure.error == EPERM)
     return "a user namespace may not mount it: bind what the host has mounted";
-  if (failure.detail != Detail::kMountOption || failure.argument >= mount.options.size()) return "";
-  const std::string& option = mount.options[failure.argument];
-  const bool id = option.rfind("uid=", 0) == 0 || option.rfind("gid=", 0) == 0;
+  const bool one = failure.detail == Detail::kMountOption && failure.argument < mount.options.size();
+  const bool id = one ? is_id(mount.options[failure.argument])
+                      : failure.detail == Detail::kMountCreate && std::ranges::any_of(mount.options, is_id);
   return id && failure.error == EINVAL ? "in a user namespace the id must be mapped, or the option left away" : "";
 }
 

@@ -18,8 +18,15 @@ constexpr int kUnmountNoFollow = 8;           // umount2(2) UMOUNT_NOFOLLOW
 constexpr int kUnmountTries = 10;             // 10 ms apart, then it is detached
 constexpr unsigned kMoveEmptyPaths = 4 | 64;  // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
 
-[[noreturn]] void fail(const Mount& mount, const char* step, int error) {
+[[noreturn]] void fail(const Mount& mount, const std::string& step, int error) {
   throw Error("mount " + mount.type + " " + mount.source + " as the root file system").because(error).detail(step);
+}
+
+// File systems of the old mount API do not say which option they refuse.
+std::string create_with_options(const Mount& mount) {
+  std::string text = "create";
+  for (const std::string& option : mount.options) text += (text.size() == 6 ? " with " : ",") + option;
+  return text;
 }
 
 void refuse_unknown(const Mount& mount) {
@@ -50,7 +57,7 @@ os::Fd new_file_system(const Mount& mount, const plan::MountOptions& options) {
   if (!context) fail(mount, "fsopen", context.error());
   const auto configure = [&](unsigned command, const char* key, const char* value) {
     if (auto set = os::fsconfig(context->get(), command, key, value, 0); !set)
-      fail(mount, key == nullptr ? "create" : key, set.error());
+      fail(mount, key == nullptr ? create_with_options(mount) : key, set.error());
   };
   if (!mount.source.empty()) configure(FSCONFIG_SET_STRING, "source", mount.source.c_str());
   if (options.readonly) configure(FSCONFIG_SET_FLAG, "ro", nullptr);

@@ -22,7 +22,10 @@ V3 = "containerd.task.v3.Task"
 def children_of(pid):
     found = []
     for task in os.listdir(f"/proc/{pid}/task"):
-        found += read(f"/proc/{pid}/task/{task}/children").split()
+        try:
+            found += read(f"/proc/{pid}/task/{task}/children").split()
+        except FileNotFoundError:
+            pass  # a thread that has ended meanwhile
     return [int(child) for child in found]
 
 

@@ -172,6 +172,8 @@ TEST_CASE("diagnose: what a user namespace may not do", "[plan]") {
   mount.options = {"newinstance", "gid=5"};
   CHECK_THAT(message(mount, EINVAL, Detail::kMountOption, 1), Contains("\"gid=5\"") && Contains("must be mapped"));
   CHECK_THAT(message(mount, EINVAL, Detail::kMountOption, 0), !Contains("mapped"));
+  CHECK_THAT(message(mount, EINVAL, Detail::kMountCreate),
+             Contains("\"newinstance,gid=5\"") && Contains("must be mapped"));
   CHECK_THAT(message(Bind<Owned>{}, EPERM, Detail::kMountAttributes), Contains("may not take away"));
   CHECK_THAT(message(Bind<Owned>{}, EINVAL, Detail::kMountSource), Contains("use rbind"));
   CHECK_THAT(message(OpenTree<Owned>{}, EINVAL, Detail::kMountSource), Contains("use rbind"));
