@@ -374,7 +374,7 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
       pid_ = message.pid;
       pidfd_ = std::move(fds[0]);
       // It ends when pid 1 is there and its own last steps are done.
-      if (reap_init().status() != 0) return;  // what went wrong is its next message
+      if (reap_init().status() != 0) fail_with_last_words();
       if (tell_) {
         tell_container_steps(plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_).value_or(0));
         tell_(plan::narrate_pid1(pid_));
@@ -504,6 +504,14 @@ void Launch::fail_without_plan() {
   const os::Exit exit = reap_init();
   if (!exit.signaled && exit.code > plan::kExitWithoutPlan)
     throw Error("read the plan in wherry-init").because(exit.code - plan::kExitWithoutPlan);
+}
+
+// wherry-init has ended behind the clone. What it said is on the channel already, perhaps behind words of pid 1's.
+void Launch::fail_with_last_words() {
+  os::pollfd said{channel_.get(), os::kPollIn, 0};
+  while (os::poll(&said, 1, 0) && (said.revents & os::kPollIn) != 0 && next_message()) said.revents = 0;
+  check_that_program_runs();
+  throw Error("set up the container").detail("wherry-init was killed");
 }
 
 os::Exit Launch::reap_init() {

@@ -112,6 +112,7 @@ class Launch {
   os::Exit reap_init();
   void fail_without_plan();
   [[nodiscard]] bool awaits_tree(plan::Slot slot) const;
+  [[noreturn]] void fail_with_last_words();
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
   void check_that_program_runs();
