@@ -77,7 +77,7 @@ address = "{self.socket}"
 
     def call(self, *args, **spawn):
         return subprocess.run([*self.words, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              check=False, timeout=60, **spawn)
+                              check=False, timeout=2 * TIMEOUT, **spawn)
 
     def ctr(self, *args, **spawn):
         done = self.call(*args, **spawn)
