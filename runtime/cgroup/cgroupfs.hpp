@@ -38,6 +38,11 @@ void refuse_in_use(const std::string& mount, const std::string& path);
 // global lock. Throws when the hierarchy lacks a controller, naming the limit.
 void enable_controllers(int dir_fd, const std::string& mount, const std::string& path, const plan::Limits& limits);
 
+// Writes "+cpu +pids". EBUSY for a cgroup with processes of its own, other than the root of all (cgroup-v2.rst "No
+// Internal Process Constraint"): the kernel would take threaded controllers there, and make the children invalid, so
+// that no process can be in them.
+[[nodiscard]] os::Status write_subtree_control(int dir_fd, const std::string& controllers);
+
 // All controllers that there are, as far as the hierarchy and the parents let them: what a container uses is counted
 // though it has no limits. `created` is what create() returned; where its parent was there and counts memory, one
 // system call. What cannot be handed down is passed over: a limit that needs it asks again.
@@ -67,11 +72,6 @@ void signal_all(int dir_fd, int signal);
 
 // Pids of the subtree, as seen in the caller's pid namespace, sorted.
 [[nodiscard]] std::vector<int> processes(int dir_fd);
-
-// True when the cgroup itself, which is not the root of all, has processes: then it can hand no controller down
-// (cgroup-v2.rst "No Internal Process Constraint"). Some could be written, the threaded ones, but make its children
-// invalid: no process can be in them.
-[[nodiscard]] bool has_own_processes(int dir_fd);
 
 // False when processes are left after `timeout`.
 [[nodiscard]] bool wait_empty(int dir_fd, Timeout timeout = kDefaultTimeout);

@@ -17,6 +17,12 @@ constexpr const char* kDelegate = "/sys/kernel/cgroup/delegate";
 // config-linux.md "Cgroup ownership", for kernels without that file.
 constexpr std::string_view kDelegateFallback = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n";
 
+bool has_own_processes(int dir) {
+  if (!os::faccessat2(dir, "cgroup.type", 0, 0)) return false;  // the root of all has none
+  const auto text = read_file(dir, "cgroup.procs");
+  return text && !text.value().empty();
+}
+
 void hand_down(int dir) {
   const auto there = read_file(dir, kControllers);
   const auto given = read_file(dir, kHandedDown);
@@ -29,9 +35,11 @@ void hand_down(int dir) {
     each.push_back("+" + std::string(name));
     all += (all.empty() ? "" : " ") + each.back();
   }
-  if (all.empty() || has_own_processes(dir) || write_file(dir, kHandedDown, all)) return;
+  if (all.empty()) return;
+  const os::Status written = write_subtree_control(dir, all);
+  if (written || written.error() == EBUSY) return;
   // One that cannot be (cpu with realtime tasks) holds up the others.
-  for (const std::string& one : each) (void)write_file(dir, kHandedDown, one);
+  for (const std::string& one : each) (void)write_subtree_control(dir, one);
 }
 
 // The controllers are where they should be, or there is nothing to be had.
@@ -43,6 +51,11 @@ bool is_settled(const Created& created, std::size_t depth, const std::string& mo
 }
 
 }  // namespace
+
+os::Status write_subtree_control(int dir_fd, const std::string& controllers) {
+  if (has_own_processes(dir_fd)) return os::Status(EBUSY);
+  return write_file(dir_fd, kHandedDown, controllers);
+}
 
 void hand_down_controllers(const Created& created, const std::string& mount, const std::string& path) {
   const std::vector<std::string> parts = components(path);

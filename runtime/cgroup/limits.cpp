@@ -235,7 +235,7 @@ void enable_in(int dir, const std::vector<Need>& needs, const std::string& path,
   if (missing.empty()) return;
   std::string value;
   for (const Need& need : missing) value += (value.empty() ? "+" : " +") + need.controller;
-  const auto written = has_own_processes(dir) ? os::Status(EBUSY) : write_file(dir, "cgroup.subtree_control", value);
+  const auto written = write_subtree_control(dir, value);
   if (!written) explain_enable(dir, missing, path, mount, written.error());
 }
 

@@ -127,12 +127,6 @@ std::vector<int> processes(int dir_fd) {
   return pids;
 }
 
-bool has_own_processes(int dir_fd) {
-  if (!os::faccessat2(dir_fd, "cgroup.type", 0, 0)) return false;  // the root of all has none
-  const auto text = read_file(dir_fd, "cgroup.procs");
-  return text && !text.value().empty();
-}
-
 bool wait_empty(int dir_fd, Timeout timeout) { return wait_event(dir_fd, "populated", '0', Deadline(timeout)); }
 
 }  // namespace wherry::cgroup

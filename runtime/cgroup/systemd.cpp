@@ -2,9 +2,11 @@
 #include "cgroup/systemd.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
+#include "cgroup/file.hpp"
 #include "os/core/calls.hpp"
 #include "wherry/error.hpp"
 
@@ -12,7 +14,7 @@ namespace wherry::cgroup {
 namespace {
 
 // More than wherry-systemd takes at worst: each of its calls and jobs has a limit of its own.
-constexpr int kAnswerLimitMs = 180000;
+constexpr std::chrono::milliseconds kAnswerLimit{180000};
 
 constexpr const char* kProgram = WHERRY_LIBEXECDIR "/wherry-systemd";
 
@@ -63,9 +65,9 @@ systemd::Request about(const std::string& unit, systemd::Operation operation) {
 
 bool answers_in_time(int channel) {
   os::pollfd fds{channel, os::kPollIn, 0};
-  const std::int64_t deadline = os::monotonic_ns() + std::int64_t{kAnswerLimitMs} * 1000000;
-  while (os::monotonic_ns() < deadline) {
-    const auto ready = os::poll(&fds, 1, static_cast<int>((deadline - os::monotonic_ns()) / 1000000) + 1);
+  const Deadline deadline(kAnswerLimit);
+  while (!deadline.passed()) {
+    const auto ready = os::poll(&fds, 1, deadline.remaining_ms());  // EINTR: look again
     if (ready && fds.revents != 0) return true;
   }
   return false;

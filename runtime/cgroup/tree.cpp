@@ -18,8 +18,7 @@ const char* remedy_of(int number) {
     case EACCES:
     case EPERM:
       return "use a cgroup that is delegated to this user (systemd-run --user --scope -p Delegate=yes), or ask for "
-             "none: "
-             "rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
+             "none: rootless needs no limits + no cgrouppath when no permission is granted for cgroups";
     case EROFS:
       return "mount the cgroup2 hierarchy writable, or do without by --cgroup-manager disabled";
     case EAGAIN:
