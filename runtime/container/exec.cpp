@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <utility>
 
 #include "cgroup/location.hpp"
 #include "cgroup/systemd.hpp"
@@ -14,6 +16,7 @@
 #include "oci/reader.hpp"
 #include "oci/validate.hpp"
 #include "os/files.hpp"
+#include "os/sockets.hpp"
 #include "plan/codec.hpp"
 #include "plan/compile.hpp"
 
@@ -22,6 +25,7 @@ namespace {
 
 using container::Container;
 using container::InitProgram;
+using EnterNamespace = plan::EnterNamespace<plan::Owned>;
 
 constexpr std::size_t kLargestProcess = 16U << 20U;
 
@@ -103,6 +107,54 @@ void check_console(const ExecOptions& options, const oci::Process& process) {
     throw Error("use the console socket").detail("the process has no terminal").remedy("leave --console-socket away");
 }
 
+// Before start pid 1 is wherry-init, which an ordinary user may not trace and which alone opens its namespaces to him.
+// None: the caller can do without.
+os::Fd connect_to_closed_pid1(const Container& found, const std::string& root, bool privileged) {
+  if (privileged && found.status != container::Status::kCreated) return {};
+  const std::string path = "/proc/" + std::to_string(found.record.pid) + "/ns/mnt";
+  const auto opened = os::openat(os::kAtFdcwd, path.c_str(), os::kRdOnly);
+  if (opened.error() != EACCES && opened.error() != EPERM) return {};
+  auto directory = container::StateDirectory::open(root, found.record.id);
+  directory.lock();  // a start that comes now is served after this exec; one that came before has done its work then
+  if (!directory.has(container::kStartSocket)) return {};
+  auto channel = os::connect_at(directory.fd(), container::kStartSocket, os::kSockSeqpacket);
+  if (!channel)
+    throw Error("exec in container " + found.record.id).because(channel.error()).detail("its init does not answer");
+  return std::move(*channel);
+}
+
+// By CLONE_NEW*.
+using Namespaces = std::map<std::uint64_t, os::Fd>;
+
+// What pid 1 says next: a descriptor with the slot that it travels in.
+std::pair<plan::Slot, os::Fd> receive(int channel, plan::MessageKind kind) {
+  const Error failure("open the namespaces of a container that waits for start");
+  plan::Message message;
+  int number = -1;
+  const auto received = os::receive_message(channel, &message, sizeof message, &number, 1);
+  os::Fd fd(received && received->fd_count == 1 ? number : -1);
+  if (!received || received->size == 0) throw Error(failure).because(received ? EPIPE : received.error());
+  if (received->size != sizeof message || message.kind != kind || !fd) throw Error(failure).because(EPROTO);
+  return {message.slots[0], std::move(fd)};
+}
+
+Namespaces ask_for_namespaces(int channel, const plan::Plan& plan) {
+  Namespaces shown;
+  if (channel < 0) return shown;
+  plan::Message wish{};
+  wish.kind = plan::MessageKind::kShow;
+  for (const plan::PlannedStep& planned : plan.steps)
+    if (const auto* enter = std::get_if<EnterNamespace>(&planned.step)) wish.namespaces |= enter->types.value;
+  (void)receive(channel, plan::MessageKind::kReached);  // the status page, which is start's
+  (void)os::send_message(channel, &wish, sizeof wish);  // the answer tells
+  for (const plan::NamespaceFile& file : plan::kNamespaceFiles) {
+    if ((wish.namespaces & file.type) == 0) continue;
+    auto [slot, fd] = receive(channel, plan::MessageKind::kProduced);
+    if (slot == file.slot) shown[file.type] = std::move(fd);
+  }
+  return shown;
+}
+
 plan::Facts facts_for(const Container& found, const ExecOptions& options, const oci::Spec& spec) {
   plan::Facts facts = container::host_facts(spec);
   facts.id = found.record.id;
@@ -165,14 +217,16 @@ class Execution {
         options_(options),
         record_(found.record),
         process_(process),
+        plan_(plan),
         launch_(plan, "process.json", state_of(found)),
         encoded_(plan::encode(plan)) {
     launch_.narrate_to(settings.tell);
     if (found.cgroup) launch_.watch_memory(found.cgroup.get());
   }
 
-  Process run(os::Fd target, os::Fd cgroup) {
+  Process run(os::Fd target, const Namespaces& namespaces, os::Fd cgroup) {
     launch_.bind(plan::slot::kTarget, std::move(target));
+    bind(namespaces);
     if (cgroup) launch_.bind(plan::slot::kCgroup, std::move(cgroup));
     try {
       launch_.load(std::move(init_), encoded_, false);
@@ -186,6 +240,17 @@ class Execution {
   }
 
  private:
+  void bind(const Namespaces& namespaces) {
+    for (const plan::PlannedStep& planned : plan_.steps) {
+      const auto* enter = std::get_if<EnterNamespace>(&planned.step);
+      if (enter == nullptr || enter->slot == plan::slot::kTarget) continue;
+      const auto shown = namespaces.find(enter->types.value);
+      auto copy = shown != namespaces.end() ? os::duplicate(shown->second.get()) : os::Result<os::Fd>::failure(EPROTO);
+      if (!copy) throw Error("hold the container's namespaces").because(copy.error());
+      launch_.bind(enter->slot, std::move(*copy));
+    }
+  }
+
   // cgroup-v2.rst "Delegation Containment": a user may not take a process from a login session to the user's manager;
   // systemd does that. If it does not, the clone says what is wrong, or succeeds from where init is.
   void enter_scope() {
@@ -215,6 +280,7 @@ class Execution {
   const ExecOptions& options_;
   const oci::Record& record_;
   const oci::Process& process_;
+  const plan::Plan& plan_;
   container::Launch launch_;
   std::vector<unsigned char> encoded_;
 };
@@ -244,21 +310,25 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   check_console(options, process);
   plan::Facts facts = facts_for(found, options, spec);
   if (spec.linux.seccomp) facts.filter = container::cached_filter(settings.root, *spec.linux.seccomp);
+  os::Fd channel = connect_to_closed_pid1(found, settings.root, facts.privileged);
+  facts.pid1_is_closed = static_cast<bool>(channel);
   const plan::Plan plan = plan::compile_exec(process, spec, facts);
+  const Namespaces namespaces = ask_for_namespaces(channel.get(), plan);
+  channel.reset();  // pid 1 goes on waiting
   const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
   os::Fd cgroup;
   if (has_cgroup && !found.cgroup && options.cgroup.empty()) cgroup = open_cgroup_of_pid1(found);
   if (has_cgroup && !cgroup) cgroup = open_sub_cgroup(found, options.cgroup);
   try {
     Process started = Execution(std::move(init), settings, options, found, process, plan)
-                          .run(duplicate_pidfd(found), std::move(cgroup));
+                          .run(duplicate_pidfd(found), namespaces, std::move(cgroup));
     started.warnings = plan.warnings;
     return started;
   } catch (const Error& error) {
     os::Fd other = error.number() == EBUSY && options.cgroup.empty() ? open_cgroup_of_pid1(found) : os::Fd{};
     if (!other) throw;
     return Execution(InitProgram(options.preserve_fds, options.streams), settings, options, found, process, plan)
-        .run(duplicate_pidfd(found), std::move(other));
+        .run(duplicate_pidfd(found), namespaces, std::move(other));
   }
 }
 

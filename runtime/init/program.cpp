@@ -118,16 +118,14 @@ os::Result<BlockedSignals> block_signals() noexcept {
   return signals;
 }
 
-constexpr uint32_t kHangup = 1, kInterrupt = 2, kQuit = 3, kTerminate = 15, kUser1 = 10, kUser2 = 12, kAlarm = 14;
+// SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM
+constexpr uint32_t kDeadly = 1U << 1 | 1U << 2 | 1U << 3 | 1U << 10 | 1U << 12 | 1U << 14 | 1U << 15;
 
 void die_of_signal(int signals) noexcept {
   uint32_t info[32];  // struct signalfd_siginfo, ssi_signo first
   while (auto got = os::read(signals, info, sizeof info)) {
     if (*got != sizeof info) return;
-    const uint32_t number = info[0];
-    if (number == kHangup || number == kInterrupt || number == kQuit || number == kTerminate || number == kUser1 ||
-        number == kUser2 || number == kAlarm)
-      os::exit_group(128 + static_cast<int>(number));
+    if (info[0] < 32 && (kDeadly >> info[0] & 1) != 0) os::exit_group(128 + static_cast<int>(info[0]));
   }
 }
 

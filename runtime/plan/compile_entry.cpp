@@ -19,34 +19,6 @@ namespace {
 
 using oci::NamespaceType;
 
-uint64_t clone_flag(NamespaceType type) {
-  switch (type) {  // intentionally no default
-    case NamespaceType::kPid:
-      return CLONE_NEWPID;
-    case NamespaceType::kNetwork:
-      return CLONE_NEWNET;
-    case NamespaceType::kMount:
-      return CLONE_NEWNS;
-    case NamespaceType::kIpc:
-      return CLONE_NEWIPC;
-    case NamespaceType::kUts:
-      return CLONE_NEWUTS;
-    case NamespaceType::kUser:
-      return CLONE_NEWUSER;
-    case NamespaceType::kCgroup:
-      return CLONE_NEWCGROUP;
-    case NamespaceType::kTime:
-      return os::kCloneNewTime;
-  }
-  return 0;
-}
-
-struct Joined {
-  NamespaceType type;
-  Slot slot;
-  std::string origin;
-};
-
 std::vector<Joined> open_namespaces(Composer& out) {
   std::vector<Joined> joined;
   const auto& namespaces = out.spec.linux.namespaces;
@@ -59,23 +31,6 @@ std::vector<Joined> open_namespaces(Composer& out) {
     if (entry.type == NamespaceType::kUser) out.opened.user_namespace = entry.slot;
   }
   return joined;
-}
-
-// setns(2) asks for rights over the namespace's owner. A privileged host has them before it enters a user namespace, an
-// unprivileged one after. The pid namespace is last of the others (it takes effect at the clone); the cgroup namespace
-// waits for pid 1, since clone3(CLONE_INTO_CGROUP) looks at the caller's.
-void enter_namespaces(Composer& out, const std::vector<Joined>& joined) {
-  const auto enter = [&](auto&& wanted) {
-    for (const Joined& entry : joined)
-      if (wanted(entry.type)) out.init(EnterNamespace<Owned>{{clone_flag(entry.type)}, entry.slot}, entry.origin);
-  };
-  const auto is_user = [](NamespaceType type) { return type == NamespaceType::kUser; };
-  if (!out.facts.privileged) enter(is_user);
-  enter([](NamespaceType type) {
-    return type != NamespaceType::kUser && type != NamespaceType::kPid && type != NamespaceType::kCgroup;
-  });
-  enter([](NamespaceType type) { return type == NamespaceType::kPid; });
-  if (out.facts.privileged) enter(is_user);
 }
 
 void create_user_namespace(Composer& out) {
@@ -201,6 +156,45 @@ void compile_cgroup(Composer& out) {
 }
 
 }  // namespace
+
+uint64_t clone_flag(NamespaceType type) {
+  switch (type) {  // intentionally no default
+    case NamespaceType::kPid:
+      return CLONE_NEWPID;
+    case NamespaceType::kNetwork:
+      return CLONE_NEWNET;
+    case NamespaceType::kMount:
+      return CLONE_NEWNS;
+    case NamespaceType::kIpc:
+      return CLONE_NEWIPC;
+    case NamespaceType::kUts:
+      return CLONE_NEWUTS;
+    case NamespaceType::kUser:
+      return CLONE_NEWUSER;
+    case NamespaceType::kCgroup:
+      return CLONE_NEWCGROUP;
+    case NamespaceType::kTime:
+      return os::kCloneNewTime;
+  }
+  return 0;
+}
+
+// setns(2) asks for rights over the namespace's owner. A privileged host has them before it enters a user namespace, an
+// unprivileged one after. The pid namespace is last of the others (it takes effect at the clone); the cgroup namespace
+// waits for pid 1, since clone3(CLONE_INTO_CGROUP) looks at the caller's.
+void enter_namespaces(Composer& out, const std::vector<Joined>& joined) {
+  const auto enter = [&](auto&& wanted) {
+    for (const Joined& entry : joined)
+      if (wanted(entry.type)) out.init(EnterNamespace<Owned>{{clone_flag(entry.type)}, entry.slot}, entry.origin);
+  };
+  const auto is_user = [](NamespaceType type) { return type == NamespaceType::kUser; };
+  if (!out.facts.privileged) enter(is_user);
+  enter([](NamespaceType type) {
+    return type != NamespaceType::kUser && type != NamespaceType::kPid && type != NamespaceType::kCgroup;
+  });
+  enter([](NamespaceType type) { return type == NamespaceType::kPid; });
+  if (out.facts.privileged) enter(is_user);
+}
 
 std::optional<uint32_t> host_id(const std::vector<oci::IdMapping>& maps, uint32_t id) {
   for (const oci::IdMapping& map : maps)

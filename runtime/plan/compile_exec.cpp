@@ -3,7 +3,6 @@
 // enters all or none; then the same steps as for the first process.
 #include <linux/sched.h>
 
-#include "os/core/abi.hpp"
 #include "plan/compile.hpp"
 #include "plan/composer.hpp"
 
@@ -12,22 +11,21 @@ namespace {
 
 using oci::NamespaceType;
 
-struct Row {
-  NamespaceType type;
-  uint64_t flag;
-};
-constexpr Row kEntered[] = {
-    {NamespaceType::kPid, CLONE_NEWPID},       {NamespaceType::kNetwork, CLONE_NEWNET},
-    {NamespaceType::kMount, CLONE_NEWNS},      {NamespaceType::kIpc, CLONE_NEWIPC},
-    {NamespaceType::kUts, CLONE_NEWUTS},       {NamespaceType::kUser, CLONE_NEWUSER},
-    {NamespaceType::kTime, os::kCloneNewTime},
-};
+// A pidfd opens them all at once. Where pid 1 is closed to the caller each has a descriptor of its own, and is entered
+// in the order of create.
+std::vector<Joined> namespaces_of_pid1(Composer& out) {
+  std::vector<Joined> joined;
+  for (const oci::Namespace& entry : out.spec.linux.namespaces)
+    joined.push_back({entry.type, out.facts.pid1_is_closed ? out.new_slot("/linux/namespaces") : slot::kTarget, ""});
+  return joined;
+}
 
-Namespaces entered(const Composer& out) {
+void enter(Composer& out, const std::vector<Joined>& joined) {
+  if (out.facts.pid1_is_closed) return enter_namespaces(out, joined);
   Namespaces flags;
-  for (const Row& row : kEntered)
-    if (out.has(row.type)) flags.value |= row.flag;
-  return flags;
+  for (const Joined& entry : joined)
+    if (entry.type != NamespaceType::kCgroup) flags.value |= clone_flag(entry.type);
+  if (flags.value != 0) out.init(EnterNamespace<Owned>{flags, slot::kTarget});
 }
 
 void compile_exec_entry(Composer& out, const oci::Process& process) {
@@ -38,11 +36,13 @@ void compile_exec_entry(Composer& out, const oci::Process& process) {
     out.host(JoinResctrlGroup{resctrl_group(*wanted, out.facts), true, {}, resctrl_monitor(*wanted, out.facts)});
   compile_raised_limits(out, process, "");
   out.init(HideFromTracers<Owned>{});
-  if (const Namespaces flags = entered(out); flags.value != 0) out.init(EnterNamespace<Owned>{flags, slot::kTarget});
+  const std::vector<Joined> joined = namespaces_of_pid1(out);
+  enter(out, joined);
   const bool has_cgroup = out.facts.cgroup_manager != CgroupManager::kDisabled;
   out.init(SpawnPid1<Owned>{{}, has_cgroup ? slot::kCgroup : slot::kNone});
   // Only here: clone3(CLONE_INTO_CGROUP) looks at the caller's cgroup namespace.
-  if (out.has(NamespaceType::kCgroup)) out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, slot::kTarget});
+  for (const Joined& entry : joined)
+    if (entry.type == NamespaceType::kCgroup) out.pid1(EnterNamespace<Owned>{{CLONE_NEWCGROUP}, entry.slot});
 }
 
 }  // namespace

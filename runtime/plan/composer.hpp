@@ -110,6 +110,13 @@ struct OverlayParts {
 [[nodiscard]] std::string pointer(const std::string& base, std::size_t index);
 
 // compile_entry.cpp
+struct Joined {
+  oci::NamespaceType type;
+  Slot slot;
+  std::string origin;
+};
+[[nodiscard]] uint64_t clone_flag(oci::NamespaceType type);
+void enter_namespaces(Composer& out, const std::vector<Joined>& joined);  // all but the cgroup namespace
 void compile_keyring(Composer& out, const oci::Process& process, const std::string& base);
 [[nodiscard]] std::optional<uint32_t> host_id(const std::vector<oci::IdMapping>& maps, uint32_t id);
 [[nodiscard]] std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings);

@@ -33,6 +33,7 @@ struct Facts {
   std::string cgroup_path;               // below cgroup_mount; of kSystemd: where it is expected
   std::string slice, unit;               // of kSystemd
   std::string bus;                       // of kSystemd: where the user's own manager is reached; empty: the system's
+  bool pid1_is_closed = false;           // of exec: pid 1 waits for start, and shows its namespaces on start.sock alone
   std::optional<CompiledFilter> filter;  // compile_seccomp() of linux.seccomp, if that has been done
 
   // The command line.

@@ -11,16 +11,32 @@
 //    │        EOF                      │   success if StatusPage::step is Exec and error is 0, else failure
 //
 // A SOCK_SEQPACKET socket carries one Message per datagram. start connects to start.sock, gets Reached{AwaitStart}
-// with the status page in slot kStatusPage, sends Go, and goes on as above.
+// with the status page in slot kStatusPage, sends Go, and goes on as above. exec may do the same, but sends
+// Show{namespaces}, gets a Produced{slot of kNamespaceFiles, fd} for each, and leaves.
 #pragma once
 
+#include <linux/sched.h>
+
+#include "os/core/abi.hpp"
 #include "plan/step.hpp"
 
 namespace wherry::plan {
 
-enum class MessageKind : uint32_t { kReached = 1, kProduced = 2, kFailed = 3, kGo = 4, kAhead = 5 };
+enum class MessageKind : uint32_t { kReached = 1, kProduced = 2, kFailed = 3, kGo = 4, kAhead = 5, kShow = 6 };
 
 inline constexpr unsigned kMaxSlots = 16;
+
+// Where a process finds its own namespaces in procfs, and the slots by which Show has them.
+struct NamespaceFile {
+  uint64_t type;  // CLONE_NEW*
+  const char* path;
+  Slot slot;
+};
+inline constexpr NamespaceFile kNamespaceFiles[] = {
+    {CLONE_NEWUSER, "self/ns/user", 1},     {CLONE_NEWPID, "self/ns/pid", 2},       {CLONE_NEWNET, "self/ns/net", 3},
+    {CLONE_NEWIPC, "self/ns/ipc", 4},       {CLONE_NEWUTS, "self/ns/uts", 5},       {CLONE_NEWNS, "self/ns/mnt", 6},
+    {os::kCloneNewTime, "self/ns/time", 7}, {CLONE_NEWCGROUP, "self/ns/cgroup", 8},
+};
 
 struct Message {
   MessageKind kind{};
@@ -29,7 +45,7 @@ struct Message {
   uint32_t detail = 0;      // Detail
   uint32_t argument = 0;    // of the detail: index of an option, exit status of a hook
   int32_t pid = 0;          // Produced{kPid1}
-  uint64_t namespaces = 0;  // Ahead: CLONE_NEW*
+  uint64_t namespaces = 0;  // Ahead, Show: CLONE_NEW*
   uint32_t slot_count = 0;
   Slot slots[kMaxSlots] = {};  // one per descriptor that travels along
 };

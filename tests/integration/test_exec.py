@@ -361,6 +361,30 @@ def removed(directory):
     return True
 
 
+@known_differences({"runc": "asks for CAP_SYS_PTRACE", "crun": "asks for CAP_SYS_PTRACE"})
+def test_before_start_without_the_right_to_trace(t):
+    """As root of an outer container has it: not even root may then look at the namespaces of a process that hides."""
+    t.runtime.prefix = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
+    for c in (t.created(t.bundle("sleep", "1000")),
+              t.created(t.bundle("sleep", "1000").user_namespace())):
+        result = c.exec("sh", "-c", "cat /proc/self/uid_map; for n in pid mnt; do readlink /proc/self/ns/$n; done")
+        t.equal((result.code, result.err), (0, ""), "exec")
+        t.equal(result.out.split()[-2:], [c.ns("pid"), c.ns("mnt")], "namespaces")
+        t.equal(c.status(), "created", "status")
+
+
+def test_start_beside_an_exec_before_start(t):
+    """Both talk to the one that waits; none may be lost."""
+    t.as_user()
+    c = t.created(t.bundle("sleep", "1000"))
+    children = [t.runtime.spawn("exec", c.id, "sh", "-c", "echo there") for _ in range(4)]
+    c.start()
+    for child in children:
+        result = t.runtime.finish(child)
+        t.equal((result.code, result.out), (0, "there\n"), f"exec beside start: {result.err}")
+    t.equal(c.status(), "running", "status")
+
+
 def test_sub_cgroup_outside_is_refused(t):
     c = t.running()
     for path in ("..", "../..", "/../x"):

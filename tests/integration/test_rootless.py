@@ -621,6 +621,54 @@ def test_time_offsets(t):
     t.equal(c.exec("cat", "/proc/self/timens_offsets").out.split(), expected, "offsets of exec")
 
 
+# Before start
+
+
+def enters_before_start(t, bundle):
+    c = t.created(bundle)
+    result = c.exec("sh", "-c", "id -u; cat /proc/1/comm; hostname; for n in user pid net ipc uts mnt cgroup time; do "
+                                "readlink /proc/self/ns/$n; done")
+    t.equal(result.code, 0, f"exit code of {result.text}")
+    first = c.exec("true")
+    t.equal((first.code, first.err), (0, ""), "another exec")
+    t.equal(c.status(), "created", "status")
+    c.start()
+    t.until(lambda: c.exec("cat", "/proc/1/comm").out == "sleep\n", "the program")
+    lines = result.out.split()
+    t.equal(lines[0], str(bundle.process["user"].get("uid", 0)), "user")
+    t.equal(lines[2], t.spec["hostname"], "hostname")
+    t.equal(lines[3:], [c.ns(kind) for kind in ("user", "pid", "net", "ipc", "uts", "mnt", "cgroup", "time")],
+            "namespaces")
+
+
+def test_exec_before_start(t):
+    t.as_user()
+    enters_before_start(t, t.bundle("sleep", "1000"))
+
+
+def test_exec_before_start_with_every_namespace(t):
+    t.as_user()
+    enters_before_start(t, t.bundle("sleep", "1000").namespace("network").namespace("time"))
+
+
+@needs_id_helpers
+def test_exec_before_start_as_another_user_of_many(t):
+    t.as_user()
+    b = many_ids(t, "sleep", "1000")
+    b.process["user"] = {"uid": 1000, "gid": 1000}
+    enters_before_start(t, b)
+
+
+@wherry_only("runc's waiting pid 1 is open to whoever enters")
+def test_exec_before_start_does_not_open_pid_1(t):
+    """An exec that may trace whatever it can see (CVE-2016-9962): not the wait for start, whose descriptors are the host's."""
+    t.as_user()
+    b = t.bundle("sleep", "1000").capabilities(["CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"])
+    c = t.created(b)
+    result = c.exec("sh", "-c", "ls /proc/1/fd; ls /proc/1/root/; readlink /proc/1/ns/net; readlink /proc/1/exe; true")
+    t.equal((result.code, result.out), (0, ""), "what an exec reads of pid 1")
+
+
 # Other users
 
 

@@ -2,6 +2,8 @@
 #include "init/channel.hpp"
 
 #include <cerrno>
+#include <filesystem>
+#include <string>
 
 #include "unit/init/init_fixtures.hpp"
 
@@ -86,6 +88,48 @@ TEST_CASE("channel: Ahead brings no descriptors", "[init]") {
   ahead.slot_count = 1;
   pair.send(ahead, {0});
   CHECK(pair.error() == EPROTO);
+}
+
+TEST_CASE("channel: Show is answered with the namespaces that were asked for, and is no Go", "[init]") {
+  Pair pair;
+  pair.context->proc = std::move(os::openat(os::kAtFdcwd, "/proc", os::kPath | os::kDirectory).value());
+  Message show{};
+  show.kind = MessageKind::kShow;
+  show.namespaces = CLONE_NEWUTS | CLONE_NEWUSER;
+  pair.send(show);
+  pair.send(go(7));
+  auto step = receive_go(*pair.context);
+  REQUIRE(step);
+  CHECK(*step == 7);
+  CHECK(pair.context->made_ahead == 0);
+  for (const char* path : {"/proc/self/ns/user", "/proc/self/ns/uts"}) {
+    Message message;
+    int number = -1;
+    const auto received = os::receive_message(pair.host.get(), &message, sizeof message, &number, 1);
+    REQUIRE((received && received->fd_count == 1));
+    const os::Fd shown(number);
+    CHECK(message.kind == MessageKind::kProduced);
+    CHECK(std::filesystem::equivalent("/proc/self/fd/" + std::to_string(number), path));
+  }
+}
+
+TEST_CASE("channel: who asks for namespaces that cannot be opened, or does not wait for them, is hung up on",
+          "[init]") {
+  const Pair pair;
+  Message show{};
+  show.kind = MessageKind::kShow;
+  show.namespaces = CLONE_NEWUTS;
+  pair.send(show);
+  CHECK(pair.error() == EPIPE);  // no procfs
+  show.slot_count = 1;
+  pair.send(show, {0});
+  CHECK(pair.error() == EPROTO);
+  Pair gone;
+  gone.context->proc = std::move(os::openat(os::kAtFdcwd, "/proc", os::kPath | os::kDirectory).value());
+  show.slot_count = 0;
+  gone.send(show);
+  gone.host.reset();
+  CHECK(gone.error() == EPIPE);
 }
 
 TEST_CASE("channel: the end of the host", "[init]") {

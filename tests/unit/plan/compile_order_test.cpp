@@ -8,6 +8,7 @@
 #include <functional>
 #include <set>
 
+#include "os/core/abi.hpp"
 #include "plan/compile.hpp"
 #include "plan/describe.hpp"
 #include "unit/plan/plan_fixtures.hpp"
@@ -478,6 +479,38 @@ TEST_CASE("order: without a mount namespace all mounts lie below the rootfs", "[
   CHECK(score.all<PivotRoot<Owned>>().empty());
   REQUIRE_FALSE(score.all<Mount<Owned>>().empty());
   for (const std::size_t index : score.all<Mount<Owned>>()) CHECK((root < index && index < change));
+}
+
+TEST_CASE("order: before start an ordinary user's exec enters each namespace by its own descriptor", "[plan]") {
+  oci::Spec spec;
+  for (const auto type : {oci::NamespaceType::kPid, oci::NamespaceType::kMount, oci::NamespaceType::kCgroup,
+                          oci::NamespaceType::kUser, oci::NamespaceType::kTime})
+    spec.linux.namespaces.push_back({type, ""});
+  oci::Process process;
+  process.args = {"true"};
+  process.cwd = "/";
+  for (const bool privileged : {false, true}) {
+    Facts facts = test::root_facts();
+    facts.privileged = privileged;
+    facts.pid1_is_closed = true;
+    const Score score{compile_exec(process, spec, facts)};
+    std::vector<uint64_t> types;
+    std::set<Slot> slots;
+    for (const std::size_t index : score.all<EnterNamespace<Owned>>()) {
+      const auto& step = score.at<EnterNamespace<Owned>>(index);
+      types.push_back(step.types.value);
+      slots.insert(step.slot);
+      CHECK((score.lane(index) == Lane::kPid1) == (step.types.value == CLONE_NEWCGROUP));
+    }
+    // The user namespace comes first, except for whoever has rights over the others already.
+    CHECK(types ==
+          (privileged
+               ? std::vector<uint64_t>{CLONE_NEWNS, os::kCloneNewTime, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWCGROUP}
+               : std::vector<uint64_t>{CLONE_NEWUSER, CLONE_NEWNS, os::kCloneNewTime, CLONE_NEWPID, CLONE_NEWCGROUP}));
+    CHECK(slots.size() == types.size());
+    CHECK(slots.count(slot::kTarget) == 0);
+    require_before(score.all<HideFromTracers<Owned>>(), score.all<EnterNamespace<Owned>>(), "CVE-2016-9962");
+  }
 }
 
 TEST_CASE("order: exec enters what the container has, and takes the same last steps", "[plan]") {
