@@ -141,12 +141,11 @@ Capabilities capabilities_of(Composer& out, const oci::Process& process) {
   for (const std::string& name : unknown)
     out.plan.warnings.push_back("this kernel does not know the capability " + name);
   // capabilities(7): ambient is what is both permitted and inheritable.
-  for (const std::string& name : process.capabilities->ambient) {
-    std::vector<std::string> ignored;
-    const uint64_t bit = capability_mask({name}, out.facts.last_capability, ignored);
-    if ((bit & masks.ambient & ~(masks.permitted & masks.inheritable)) != 0)
-      out.plan.warnings.push_back("can't raise ambient capability " + name + ": it is not permitted and inheritable");
-  }
+  std::string missing;
+  for (const std::string& name : capability_names_of(masks.ambient & ~(masks.permitted & masks.inheritable)))
+    missing.append(missing.empty() ? "" : ", ").append(name);
+  if (!missing.empty())
+    out.plan.warnings.push_back("can't raise ambient capability " + missing + ": not both permitted and inheritable");
   return masks;
 }
 
