@@ -38,7 +38,8 @@ void run_hook(const plan::RunHook<plan::Owned>& hook, const std::string& state) 
   auto input = os::sealed_memory("wherry-hook-state", state, false);
   if (!input) throw Error(what).because(input.error());
   // The writer's position is at the end, and the hook inherits it.
-  (void)os::raw_syscall(__NR_lseek, input->get(), 0, 0);  // a memfd can seek
+  if (auto moved = os::status_of(os::raw_syscall(__NR_lseek, input->get(), 0, 0)); !moved)
+    throw Error(what).because(moved.error());
   os::Program program;
   program.path = hook.path;
   program.args = hook.args;

@@ -60,7 +60,7 @@ std::vector<std::string> remove(const Settings& settings, const std::string& id,
   try {
     warnings = container::run_poststop_hooks(found->directory, found->record);
   } catch (const Error& error) {
-    warnings.push_back(error.message());  // the saved config is damaged: its hooks are unknown
+    warnings.push_back("config.json /hooks/poststop: none was run: " + error.message());  // they are unknown
   }
   found->directory.remove();
   return warnings;

@@ -317,6 +317,16 @@ def test_poststop_runs_when_a_later_step_fails(t):
     t.equal(lines(log), [], "no hook had run")
 
 
+@wherry_only("its own copy of config.json")
+def test_poststop_hooks_that_cannot_be_read_are_a_warning(t):
+    b, log = logged_hooks(t)
+    c = t.created(b)
+    os.remove(os.path.join(t.runtime.root, c.id, "config.json"))
+    result = c.delete("--force")
+    t.contains(result.err, "level=warning", "/hooks/poststop: none was run", "config.json: ENOENT")
+    t.true("poststop" not in lines(log), "no poststop hook")
+
+
 def test_poststop_runs_once_whatever_deletes(t):
     def deleted(way):
         b, log = logged_hooks(t)

@@ -162,7 +162,7 @@ class Point:
         if fingerprint.END not in self.read(self.out):
             raise Failure(f"{self.verb} gives 0, but its program did not end: {self.read(self.out)[-200:]!r}")
         lines = self.set_up(self.out)
-        warned = "level=warning" in self.read(self.out + ".err") and "/hooks/poststop/" in self.read(self.out + ".err")
+        warned = "level=warning" in self.read(self.out + ".err") and "/hooks/poststop" in self.read(self.out + ".err")
         return lines + ([fingerprint.POSTSTOP_FAILED] if warned else [])
 
     def shown_by_kill(self):
