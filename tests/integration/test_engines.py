@@ -237,6 +237,38 @@ def test_features(t):
     t.true(linux["cgroup"]["v2"] is True, "cgroup v2")
 
 
+def leaves(value, path=""):
+    if not isinstance(value, dict):
+        return {path: value}
+    return {key: leaf for name, below in value.items() for key, leaf in leaves(below, f"{path}/{name}").items()}
+
+
+@wherry_only("runc and crun leave out what is newer than they are")
+def test_features_is_the_whole_document(t):
+    """features.md and features-linux.md: each property is there, and neither null nor an empty list."""
+    found = leaves(t.runtime.ok("features", root=False).json())
+    expected = {
+        "/ociVersionMin": "1.0.0", "/ociVersionMax": "1.3.0", "/linux/cgroup/v1": False, "/linux/cgroup/v2": True,
+        "/linux/cgroup/systemd": True, "/linux/cgroup/systemdUser": True, "/linux/cgroup/rdma": True,
+        "/linux/seccomp/enabled": True, "/linux/apparmor/enabled": True, "/linux/selinux/enabled": True,
+        "/linux/intelRdt/enabled": True, "/linux/intelRdt/schemata": True, "/linux/intelRdt/monitoring": True,
+        "/linux/mountExtensions/idmap/enabled": True, "/linux/netDevices/enabled": True}
+    t.equal({key: found.get(key) for key in expected}, expected, "values")
+    members = {
+        "/hooks": HOOKS, "/mountOptions": {"rro", "ridmap", "tmpcopyup", "nosymfollow", "runbindable"},
+        "/potentiallyUnsafeConfigAnnotations": {"org.systemd.property."}, "/linux/namespaces": {"time", "user"},
+        "/linux/capabilities": {"CAP_CHECKPOINT_RESTORE"}, "/linux/seccomp/actions": {"SCMP_ACT_NOTIFY"},
+        "/linux/seccomp/operators": {"SCMP_CMP_MASKED_EQ"}, "/linux/seccomp/archs": {"SCMP_ARCH_X86_64"},
+        "/linux/seccomp/knownFlags": {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"},
+        "/linux/seccomp/supportedFlags": {"SECCOMP_FILTER_FLAG_LOG"},
+        "/linux/memoryPolicy/modes": {"MPOL_BIND", "MPOL_PREFERRED_MANY"},
+        "/linux/memoryPolicy/flags": {"MPOL_F_STATIC_NODES"}}
+    for key, some in members.items():
+        t.true(some <= set(found.get(key) or []), f"{some} in {key}: {found.get(key)}")
+    rest = {key for key in found if not key.startswith("/annotations/")} - set(expected) - set(members)
+    t.equal(rest, set(), "properties that nobody expects")
+
+
 def test_json_log_of_an_error(t):
     log = t.path("log.json")
     b = t.bundle("no-such-program")
@@ -311,6 +343,15 @@ def test_spec_does_not_overwrite(t):
     t.file("fresh/config.json", "mine")
     t.true(t.runtime.call("spec", root=False, cwd=place).code != 0, "spec refuses")
     t.equal(read(os.path.join(place, "config.json")), "mine", "content")
+
+
+@known_differences({"runc": "has no such flag"})
+def test_spec_by_another_name(t):
+    place = t.directory("fresh")
+    t.runtime.ok("spec", "--bundle", place, "--file", "other.json", root=False)
+    t.equal(os.listdir(place), ["other.json"], "what is written")
+    t.equal(json.loads(read(os.path.join(place, "other.json")))["process"]["args"], ["sh"], "args")
+    t.contains(t.runtime.fails("spec", "--bundle", place, "-f", "other.json", root=False).err, "other.json")
 
 
 def test_output_is_not_lost_on_a_closed_reader(t):
