@@ -361,9 +361,9 @@ bool Launch::receive() {
     if (message->kind != MessageKind::kReached) continue;
     if (message->step >= plan_.steps.size()) throw Error("listen to wherry-init").because(EPROTO);
     cursor_ = message->step;
-    tell_container_steps(cursor_);
     turn = true;
   }
+  tell_container_steps(cursor_);  // behind the clone, even where pid 1's word came first
   return true;
 }
 
