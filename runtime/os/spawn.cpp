@@ -118,6 +118,8 @@ Spawning::Spawning(Program program) : shared_(new Shared(std::move(program))) {
   if (pid < 0) shared.clone_error = errno, shared.busy = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&before), 0, kSignalSetSize);
   if (pid > 0) shared.child = Child{pid, Fd(pidfd)};
+  // The scheduler leaves the child behind its parent on this processor, and moves it to an idle one at execve(2) only.
+  (void)raw_syscall(__NR_sched_yield);
 }
 
 Spawning::Spawning(Spawning&&) noexcept = default;
