@@ -6,16 +6,13 @@ Needs root. The host's mounts stay as they are: the measuring half runs in a mou
 alone on /sys/fs/cgroup and all files in a tmpfs. What it leaves, even when it dies, the outer half kills and removes.
 """
 import argparse
-import ctypes
 import json
 import os
 import platform
 import re
-import resource
 import shutil
 import signal
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +20,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+
+from memlock import lift_memlock  # noqa: E402
+
 BUILT = os.path.join(TOP, "build", "release")
 SCENARIOS = ("run", "lifecycle", "exec", "rss", "init-memory")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
@@ -154,46 +155,6 @@ def outer(arguments, script=__file__):
 
 def mount(*arguments):
     subprocess.run(["mount", *arguments], check=True)
-
-
-def forbid_memlock_refusal():
-    """Makes setrlimit(RLIMIT_MEMLOCK) succeed without effect; returns how, for the report.
-
-    crun 1.8 raises it for its BPF program and gives up where CAP_SYS_RESOURCE is missing, though the limit does not
-    count for BPF since Linux 5.11. All programs live under this one filter, so the pairs stay fair.
-    """
-    try:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        return "unlimited"
-    except (ValueError, PermissionError):
-        pass
-    numbers = {"x86_64": (302, 160), "aarch64": (261, 164)}.get(platform.machine())
-    if numbers is None:
-        return "as found"
-    prlimit, setrlimit = numbers
-    load, equal, answer = 0x20, 0x15, 0x06
-    allow, succeed = 0x7FFF0000, 0x00050000
-    # seccomp_data: nr at 0, args[n] at 16 + 8n. prlimit64(pid, resource, new, old), setrlimit(resource, new).
-    code = [
-        (load, 0, 0, 0),
-        (equal, 2, 0, prlimit),
-        (equal, 5, 0, setrlimit),
-        (answer, 0, 0, allow),
-        (load, 0, 0, 16 + 16),  # a query has new == NULL, and passes
-        (equal, 5, 0, 0),
-        (load, 0, 0, 16 + 8),
-        (equal, 2, 3, resource.RLIMIT_MEMLOCK),
-        (load, 0, 0, 16),
-        (equal, 0, 1, resource.RLIMIT_MEMLOCK),
-        (answer, 0, 0, succeed),
-        (answer, 0, 0, allow),
-    ]
-    packed = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *row) for row in code))
-    program = ctypes.create_string_buffer(struct.pack("@HP", len(code), ctypes.addressof(packed)))
-    pr_set_seccomp, filter_mode = 22, 2
-    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_seccomp, filter_mode, program, 0, 0) != 0:
-        return "as found"
-    return "a seccomp filter, the same for all, answers 0 to setting it"
 
 
 def first_line(text):
@@ -372,7 +333,7 @@ class Bench:
         self.rootfs = os.path.join(self.work, "rootfs")
         self.make_rootfs()
         self.timer = shutil.which(arguments.timer) or sys.exit(f"bench: there is no {arguments.timer}: see README.md")
-        self.memlock = forbid_memlock_refusal()
+        self.memlock = lift_memlock()
         if arguments.realtime:
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
         self.programs, self.left_out = self.gather()

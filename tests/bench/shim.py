@@ -29,14 +29,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from bench import forbid_memlock_refusal  # noqa: E402
 from itest import sandbox  # noqa: E402
 from itest.bundle import FALLBACK  # noqa: E402
 from itest.case import Case  # noqa: E402
 from itest.containerd import IMAGE, Containerd  # noqa: E402
 from itest.shim import ShimCase, alive, encode  # noqa: E402
+from memlock import lift_memlock  # noqa: E402
 
 RUNTIME = os.path.join(ROOT, "build", "release", "runtime", "cli", "wherry")
 PEER = "containerd-shim-runc-v2"
@@ -259,7 +259,7 @@ def main():
     for program in (PEER, "runc", "crun", "containerd"):
         _ = shutil.which(program) or sys.exit(f"there is no {program}")
     box = sandbox.Sandbox(sandbox.reexec_in_private_mount_namespace(os.path.abspath(__file__)))
-    forbid_memlock_refusal()
+    lift_memlock()
     cases = Cases(box)
     try:
         for what in options.what or list(WHAT):

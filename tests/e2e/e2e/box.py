@@ -21,6 +21,10 @@ NAMESPACES = 0x00020000 | 0x02000000 | 0x20000000 | 0x40000000 | 0x04000000 | 0x
 PR_SET_PDEATHSIG = 1
 INSIDE = "WHERRY_E2E_BOX"
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.append(os.path.join(REPOSITORY, "tests"))
+
+from memlock import lift_memlock  # noqa: E402
+
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse", "kmsg", "net/tun")
 # Where overlay cannot have its upper directory on an overlay, and what an engine keeps.
 IN_MEMORY = ("/run", "/tmp", "/var/tmp", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/home")
@@ -124,6 +128,8 @@ def separate(cgroup, inside):
 
 def run_tests(work, root, runtime, script, systemd):
     build(work, root, runtime)
+    if os.path.sep not in runtime:  # a peer; Wherry runs without such help
+        print("RLIMIT_MEMLOCK: " + lift_memlock(), flush=True)
     command = ["/usr/bin/python3", "/wherry/" + os.path.relpath(script, REPOSITORY)] + sys.argv[1:]
     return boot(command) if systemd else serve(command)
 

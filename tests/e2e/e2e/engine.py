@@ -160,6 +160,15 @@ def known_below(root):
     return [name for name in os.listdir(root) if not name.startswith(".")] if os.path.isdir(root) else []
 
 
+def seccomp_filters(status):
+    """How many a process has beyond ours (memlock.py), by its /proc/PID/status."""
+
+    def count(text):
+        return int(re.search(r"^Seccomp_filters:\s*(\d+)", text, re.MULTILINE).group(1))
+
+    return count(status) - count(read("/proc/self/status"))
+
+
 def has_process(*words):
     """The pids of the processes whose command line holds all of `words`."""
     found = []

@@ -45,7 +45,7 @@ def test_run(buildah):
 def test_exit_codes(buildah):
     name = buildah.begin()
     code(7, "buildah", "run", "--runtime", buildah.path, "--network", "none", name, "--", "sh", "-c", "exit 7")
-    contains(call("buildah", "run", "--runtime", buildah.path, "--network", "none", name, "--", "/nonexist").text,
+    contains(call("buildah", "run", "--runtime", buildah.path, "--network", "none", name, "--", "/nonexist").text.lower(),
              "no such file or directory")
 
 
