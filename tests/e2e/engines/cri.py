@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Kubernetes side of containerd: its CRI plugin, asked as the kubelet asks (k8s.io/cri-api runtime/v1/api.proto)."""
 
-import os
-
 import grpc
 
-from e2e.engine import (CGROUP, REST, SYSTEMD, Daemon, busybox_image, call, cgroups_of_containers, contains, equal, has_process,
-                        known_below, ok, read, shim_type, snippet, state_root, until, write)
+from e2e.engine import (CGROUP, REST, SLOW, SYSTEMD, TIMEOUT, Daemon, busybox_image, call, cgroups_of_containers, contains,
+                        equal, has_process, known_below, ok, read, shim_type, snippet, state_root, until, write)
 
 CONFIG = """version = 2
 [grpc]
@@ -109,7 +107,7 @@ class Engine:
     def call(self, method, message=None):
         send = self.channel.unary_unary("/runtime.v1.RuntimeService/" + method, request_serializer=encode,
                                         response_deserializer=lambda data: data)
-        return send(message or {}, timeout=60)
+        return send(message or {}, timeout=TIMEOUT)
 
     def sandbox(self, name="pod"):
         config = {1: {1: name, 2: "uid-" + name, 3: "default"}, 3: "/tmp/podlogs",
@@ -129,8 +127,8 @@ class Engine:
     def state(self, container):
         return first(self.call("ContainerStatus", {1: container}), 1, 3) or 0
 
-    def exec(self, container, *command, seconds=10):
-        answer = decode(self.call("ExecSync", {1: container, 2: list(command), 3: seconds}))
+    def exec(self, container, *command, seconds=10 * SLOW):
+        answer = decode(self.call("ExecSync", {1: container, 2: list(command), 3: int(seconds)}))
         return answer.get(1, [b""])[0].decode(), answer.get(3, [0])[0]
 
     def reset(self):
@@ -175,7 +173,7 @@ def test_stop_and_remove(cri):
     sandbox, config = cri.sandbox()
     one = cri.start(sandbox, config, "one", ("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.1; done"))
     cri.exec(one, "true")
-    cri.call("StopContainer", {1: one, 2: 20})
+    cri.call("StopContainer", {1: one, 2: int(20 * SLOW)})
     equal([cri.state(one), first(cri.call("ContainerStatus", {1: one}), 1, 7)], [EXITED, 5])
     cri.call("RemoveContainer", {1: one})
     two = cri.start(sandbox, config, "two", ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"))
@@ -190,7 +188,7 @@ def test_missing_command(cri):
     try:
         cri.call("StartContainer", {1: one})
     except grpc.RpcError as error:
-        contains(error.details(), "no such file or directory")
+        contains(error.details().lower(), "no such file or directory")
     else:
         raise AssertionError("a missing command was started")
 

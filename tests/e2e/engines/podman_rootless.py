@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Podman as an ordinary user: the same tests as root's, but for what a user may not do."""
 
+import functools
 import os
 
 from e2e.engine import SYSTEMD, Skip, equal, lines, ok, read, until, write
@@ -15,7 +16,7 @@ AS_USER = ("setpriv", "--reuid", str(UID), "--regid", str(UID), "--clear-groups"
 ROOTS_OWN = ("user_namespace", "user_namespace_volume_idmapped", "device", "privileged", "cgroups_split", "cgroups_disabled",
              "host_namespaces", "pod_with_a_cgroup_of_its_own", "checkpoint_is_refused", "two_hundred_runs")
 # What freezes or limits: the user's own manager gives a cgroup for it.
-WITH_A_CGROUP = ("pause", "limits", "stats", "update", "out_of_memory", "play_kube")
+WITH_A_CGROUP = ("pause", "limits", "stats", "update", "out_of_memory", "out_of_memory_is_told", "play_kube")
 
 
 def make_user():
@@ -57,6 +58,7 @@ class Engine(podman.Engine):
 
 
 def without_v1(test):
+    @functools.wraps(test)
     def run(engine):
         if SYSTEMD and len(lines(read("/proc/self/cgroup"))) > 1:
             raise Skip("this host has v1 hierarchies too, so Podman 4.3 leaves the unit's cgroup, and systemd ends the unit")
@@ -66,12 +68,12 @@ def without_v1(test):
 
 
 def with_a_cgroup(test):
+    @functools.wraps(test)
     def run(engine):
         if not SYSTEMD:
             raise Skip("a user has no cgroup of his own without systemd")
         test(engine)
 
-    run.controllers = getattr(test, "controllers", set())
     return run
 
 
