@@ -30,8 +30,8 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "fuse", "kmsg", "
 IN_MEMORY = ("/run", "/tmp", "/var/tmp", "/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/home")
 # What would reach beyond the box, and the engines' own services: a test starts its own.
 UNITS_OFF = tuple("""systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udev-trigger.service
-systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service systemd-random-seed.service systemd-pstore.service
-systemd-networkd.service systemd-timesyncd.service kmod-static-nodes.service getty@tty1.service e2scrub_reap.service
+systemd-sysctl.service apparmor.service systemd-modules-load.service systemd-binfmt.service systemd-random-seed.service
+systemd-pstore.service systemd-networkd.service systemd-timesyncd.service kmod-static-nodes.service getty@tty1.service e2scrub_reap.service
 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer
 containerd.service docker.service docker.socket podman.service podman.socket podman-restart.service
 podman-auto-update.service podman-auto-update.timer""".split())

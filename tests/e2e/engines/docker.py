@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 
-from e2e.engine import (MANAGER, REST, SYSTEMD, Client, Daemon, busybox_image, call, cgroups_of_containers, code, contains,
+from e2e.engine import (MANAGER, REST, SYSTEMD, Client, Daemon, Skip, busybox_image, call, cgroups_of_containers, code, contains,
                         equal, group_of, has_process, known_below, lines, matches, needs_controllers, ok, on_terminal,
                         parse, read, run_many, seccomp_filters, shim_type, snippet, until, write)
 
@@ -265,6 +265,15 @@ def test_cgroup_parent(docker):
 def test_default_seccomp_profile(docker):
     equal(seccomp_filters(docker.run("bb", "cat", "/proc/self/status").out), 1, "filters")
     code(1, "docker", "run", "--rm", "--network", "none", "bb", "unshare", "-m", "true")
+
+
+def test_default_apparmor_profile(docker):
+    if not os.path.isdir("/sys/kernel/security/apparmor"):
+        raise Skip("there is no AppArmor here")
+    docker.start("one")
+    show = ("cat", "/proc/self/attr/current")
+    equal([docker.run("bb", *show).out, docker("exec", "one", *show).out, docker.run("--privileged", "bb", *show).out],
+          ["docker-default (enforce)\n"] * 2 + ["unconfined\n"])
 
 
 def test_read_only_user_and_tmpfs(docker):
