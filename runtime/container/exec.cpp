@@ -127,8 +127,8 @@ os::Fd connect_to_closed_pid1(const Container& found, const std::string& root, b
 using Namespaces = std::map<std::uint64_t, os::Fd>;
 
 // What pid 1 says next: a descriptor with the slot that it travels in.
-std::pair<plan::Slot, os::Fd> receive(int channel, plan::MessageKind kind) {
-  const Error failure("open the namespaces of a container that waits for start");
+std::pair<plan::Slot, os::Fd> receive(int channel, plan::MessageKind kind, const std::string& id) {
+  const Error failure("open the namespaces of container " + id + ", which waits for start");
   plan::Message message;
   int number = -1;
   const auto received = os::receive_message(channel, &message, sizeof message, &number, 1);
@@ -138,18 +138,18 @@ std::pair<plan::Slot, os::Fd> receive(int channel, plan::MessageKind kind) {
   return {message.slots[0], std::move(fd)};
 }
 
-Namespaces ask_for_namespaces(int channel, const plan::Plan& plan) {
+Namespaces ask_for_namespaces(int channel, const plan::Plan& plan, const std::string& id) {
   Namespaces shown;
   if (channel < 0) return shown;
   plan::Message wish{};
   wish.kind = plan::MessageKind::kShow;
   for (const plan::PlannedStep& planned : plan.steps)
     if (const auto* enter = std::get_if<EnterNamespace>(&planned.step)) wish.namespaces |= enter->types.value;
-  (void)receive(channel, plan::MessageKind::kReached);  // the status page, which is start's
-  (void)os::send_message(channel, &wish, sizeof wish);  // the answer tells
+  (void)receive(channel, plan::MessageKind::kReached, id);  // the status page, which is start's
+  (void)os::send_message(channel, &wish, sizeof wish);      // the answer tells
   for (const plan::NamespaceFile& file : plan::kNamespaceFiles) {
     if ((wish.namespaces & file.type) == 0) continue;
-    auto [slot, fd] = receive(channel, plan::MessageKind::kProduced);
+    auto [slot, fd] = receive(channel, plan::MessageKind::kProduced, id);
     if (slot == file.slot) shown[file.type] = std::move(fd);
   }
   return shown;
@@ -313,7 +313,7 @@ Process exec(const Settings& settings, const ExecOptions& options) {
   os::Fd channel = connect_to_closed_pid1(found, settings.root, facts.privileged);
   facts.pid1_is_closed = static_cast<bool>(channel);
   const plan::Plan plan = plan::compile_exec(process, spec, facts);
-  const Namespaces namespaces = ask_for_namespaces(channel.get(), plan);
+  const Namespaces namespaces = ask_for_namespaces(channel.get(), plan, found.record.id);
   channel.reset();  // pid 1 goes on waiting
   const bool has_cgroup = facts.cgroup_manager != plan::CgroupManager::kDisabled;
   os::Fd cgroup;
