@@ -133,7 +133,7 @@ Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
     prepare_beside_steps();
     if (!receive()) return finish();
     if (started_early_) {
-      // Pid 1 has said that it is at AwaitStart, and found its answer there already.
+      // Pid 1 came to AwaitStart before its answer, which is on its way.
       if (!receive()) return finish();
     }
     if (std::holds_alternative<plan::AwaitStart<plan::Owned>>(plan_.steps[cursor_].step)) {

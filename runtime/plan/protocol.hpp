@@ -5,7 +5,8 @@
 //    │ ── Ahead{namespaces} ─────────▶ │   perhaps: what CreateNamespaces will say, before there is a plan
 //    │ ── Go{step, slots} ───────────▶ │   the plan is there: the first step that is init's
 //    │ ◀─ Produced{slot, fd | pid} ─── │   as it happens
-//    │ ◀─ Reached{step} ────────────── │   step is the first one that is the host's: init waits
+//    │ ◀─ Reached{step} ────────────── │   step is the first one that is the host's: init waits; not said at
+//    │                                 │   an AwaitStart whose Go is there already
 //    │ ── Go{step, slots} ───────────▶ │   the host has done its steps; go on at step
 //    │ ◀─ Failed{step, errno, detail}  │   the last message, ever
 //    │        EOF                      │   success if StatusPage::step is Exec and error is 0, else failure
