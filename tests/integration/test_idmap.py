@@ -87,11 +87,12 @@ def test_source_that_an_earlier_mount_brought(t):
 
 def test_source_that_an_earlier_mount_brought_in_a_user_namespace(t):
     shifted = [{"containerID": 0, "hostID": 100003, "size": 1000}]
+    data = tree(t)
     for mappings, expected in ((None, ((0, 0), (5, 6))), (shifted, ((3, 3), (8, 9)))):
         b = t.bundle(script=owners()).user_namespace()
         root = b.own_rootfs()
         os.makedirs(os.path.join(root, "mnt"), exist_ok=True)
-        b.mount("/mnt", "bind", tree(t), ["rbind"])
+        b.mount("/mnt", "bind", data, ["rbind"])
         mapped(b, "/data", "none", os.path.join(root, "mnt"), ["bind", "idmap"], mappings)
         t.equal(t.output(b), shown("/data", *expected), "owners")
 
