@@ -29,7 +29,7 @@ SCENARIOS = ("run", "lifecycle", "exec", "rss", "init-memory")
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 SLEEP = ["/bin/sleep", "100000"]
 DRIVER = "driver"  # the cgroup of the measuring half, so that killing the whole group ends it too
-REFERENCES = ("floor", "crun")  # the others' times are given as multiples of theirs
+REFERENCES = ("floor", "floor-libc", "crun")  # the others' times are given as multiples of theirs
 
 # Newest first: an older runtime refuses a newer ociVersion, and is then given the same config under an older one.
 OCI_VERSIONS = ("1.3.0", "1.0.2")
@@ -88,9 +88,10 @@ def common_arguments(description):
     parser.add_argument("--crun", default="crun", metavar="PATH")
     parser.add_argument("--runc", default="runc", metavar="PATH")
     parser.add_argument("--floor", default=os.path.join(BUILT, "tests/bench/floor"), metavar="PATH")
+    parser.add_argument("--floor-libc", default=os.path.join(BUILT, "tests/bench/floor-libc"), metavar="PATH")
     parser.add_argument("--timer", default=os.path.join(BUILT, "tests/bench/timer"), metavar="PATH")
     parser.add_argument("--busybox", default="busybox", metavar="PATH", help="static busybox for the rootfs")
-    parser.add_argument("--programs", default="floor,wherry,crun,runc", help="which take part, in this order")
+    parser.add_argument("--programs", default="floor,floor-libc,wherry,crun,runc", help="which take part, in this order")
     parser.add_argument("--realtime", action="store_true",
                         help="run all of them under SCHED_RR: for a machine that others use at the same time")
     parser.add_argument("--json", metavar="FILE", help="all samples and results")
@@ -349,9 +350,9 @@ class Bench:
     def gather(self):
         programs, left_out = [], {}
         for name in self.arguments.programs.split(","):
-            kind = Floor if name == "floor" else Runtime
+            kind = Floor if name.startswith("floor") else Runtime
             try:
-                program = kind(name, getattr(self.arguments, name), self)
+                program = kind(name, getattr(self.arguments, name.replace("-", "_")), self)
                 program.prepare()
                 programs.append(program)
             except (CannotTakePart, subprocess.TimeoutExpired) as reason:
@@ -436,12 +437,13 @@ class Bench:
     def print_times(self, scenario, title):
         rows = self.results[scenario]
         print(f"\n{title}, milliseconds")
-        print(f"  {'':8}{'median':>9}{'p90':>9}{'min':>9}{'x floor':>9}{'x crun':>9}  median of each step")
+        heads = "".join(f"{'x ' + other:>13}" for other in REFERENCES)
+        print(f"  {'':10}{'median':>9}{'p90':>9}{'min':>9}{heads}  median of each step")
         for name, row in rows.items():
-            ratios = "".join(f"{row['vs_' + other]:9.2f}" if "vs_" + other in row else f"{'-':>9}"
+            ratios = "".join(f"{row['vs_' + other]:13.2f}" if "vs_" + other in row else f"{'-':>13}"
                              for other in REFERENCES)
             steps = " + ".join(f"{step:.2f}" for step in row["steps_ms"]) if len(row["steps_ms"]) > 1 else ""
-            print(f"  {name:8}{row['median']:9.2f}{row['p90']:9.2f}{row['min']:9.2f}{ratios}  {steps}")
+            print(f"  {name:10}{row['median']:9.2f}{row['p90']:9.2f}{row['min']:9.2f}{ratios}  {steps}")
 
     def print_run(self):
         self.print_times("run", "run /bin/true")
@@ -455,12 +457,12 @@ class Bench:
     def print_rss(self):
         print("\npeak RSS of run, KiB: the process itself, and with those it waited for (ru_maxrss)")
         for name, row in self.results["rss"].items():
-            print(f"  {name:8}{row['own']:9.0f}{row['maxrss']:9.0f}")
+            print(f"  {name:10}{row['own']:9.0f}{row['maxrss']:9.0f}")
 
     def print_init_memory(self):
         print("\nmemory of a created container's pid 1 that waits for start, KiB")
         for name, row in self.results["init-memory"].items():
-            print(f"  {name:8}{row['private']:9} private{row['pss']:9} proportional")
+            print(f"  {name:10}{row['private']:9} private{row['pss']:9} proportional")
 
     def write_json(self):
         document = {

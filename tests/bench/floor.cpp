@@ -7,6 +7,7 @@
 //
 // Every call must succeed, apart from the tolerated errno written beside it: a floor that skips a step
 // in silence is a wrong floor. Exit code: that of ARG0, or 1 after one line on stderr.
+// With FLOOR_HAS_LIBC it is an ordinary static program: what the start of a libc takes, and nothing else, is added.
 // ROOTFS.empty, a directory, is made beside the rootfs if it is missing: the one source of all masked
 // directories.
 #include <asm/unistd.h>
@@ -32,7 +33,9 @@
 // ---------------------------------------------------------------------------------------------------------
 // The machine: system calls and the entry point, for the program links nothing.
 
-#if defined(__x86_64__)
+#if defined(FLOOR_HAS_LIBC)
+// main() is at the end.
+#elif defined(__x86_64__)
 asm(".globl _start\n_start:\n  xor %ebp,%ebp\n  mov %rsp,%rdi\n  and $-16,%rsp\n  call floor_start\n");
 #elif defined(__aarch64__)
 asm(".globl _start\n_start:\n  mov x29,#0\n  mov x30,#0\n  mov x0,sp\n  b floor_start\n");
@@ -40,6 +43,7 @@ asm(".globl _start\n_start:\n  mov x29,#0\n  mov x30,#0\n  mov x0,sp\n  b floor_
 #error "floor knows x86-64 and aarch64"
 #endif
 
+#if !defined(FLOOR_HAS_LIBC)
 // The compiler may call these two for copies and clears it makes up itself.
 extern "C" void* memset(void* to, int byte, size_t size) {
   volatile char* out = static_cast<char*>(to);
@@ -51,6 +55,7 @@ extern "C" void* memcpy(void* to, const void* from, size_t size) {
   for (size_t i = 0; i < size; ++i) out[i] = static_cast<const char*>(from)[i];
   return to;
 }
+#endif
 
 namespace {
 
@@ -739,7 +744,11 @@ int start(long argc, const char* const* argv) {
 
 }  // namespace
 
+#if defined(FLOOR_HAS_LIBC)
+int main(int count, char** words) { leave(start(count, words)); }
+#else
 // `stack` as the kernel leaves it: argc, argv..., null, envp...
 extern "C" [[noreturn]] void floor_start(const long* stack) {
   leave(start(stack[0], reinterpret_cast<const char* const*>(stack + 1)));
 }
+#endif

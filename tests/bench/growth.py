@@ -212,6 +212,7 @@ SCENARIOS = ("living", "parallel", "mounts")
 
 def parse_arguments():
     parser = bench.common_arguments("Growth benchmark of wherry, crun, runc and the floor.")
+    parser.set_defaults(programs="floor,wherry,crun,runc")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=7, help="bursts of each width")
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="may be repeated; default: all")
