@@ -326,8 +326,8 @@ OldValue old_value(int dir, const Write& write) {
     text = read_file(dir, old.file.c_str());
   }
   if (!text) return old;
-  const auto keyed = std::find_if(std::begin(kKeyedFiles), std::end(kKeyedFiles),
-                                  [&](const KeyedFile& file) { return file.name == old.file; });
+  const auto* const keyed = std::find_if(std::begin(kKeyedFiles), std::end(kKeyedFiles),
+                                         [&](const KeyedFile& file) { return file.name == old.file; });
   if (keyed != std::end(kKeyedFiles)) {
     old.value = keyed_value(text.value(), write, keyed->unset);
   } else {

@@ -85,7 +85,7 @@ os::Program program(const os::Fd& channel) {
 }  // namespace
 
 Systemd::Systemd(std::string bus) : bus_(std::move(bus)) {
-  int ends[2];
+  int ends[2] = {-1, -1};
   if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made)
     throw Error("make a socket pair").because(made.error());
   channel_.reset(ends[0]);

@@ -34,7 +34,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 }
 
 std::string scope_of(std::string_view prefix, std::string_view name) {
-  const std::string unit = (prefix.empty() ? "" : std::string(prefix) + "-").append(name).append(".scope");
+  std::string unit = (prefix.empty() ? "" : std::string(prefix) + "-").append(name).append(".scope");
   if (name.empty()) refuse(unit, "the name is empty", "use slice:prefix:name");
   if (name.size() >= kSlice.size() && name.substr(name.size() - kSlice.size()) == kSlice)
     refuse(name, "a slice holds no processes of its own", "let the name be a scope's");

@@ -11,7 +11,7 @@
 
 #include "cli/words.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming)
 class App;
 }
 
@@ -64,7 +64,7 @@ class Arguments {
 
   void declare(const char* names, const char* help, bool takes_value, bool is_list,
                std::function<void(const std::string&)> assign);
-  [[nodiscard]] bool assign_plain(const Words& options) const;
+  [[nodiscard]] bool assign_plain(const Words& words) const;
   [[nodiscard]] std::unique_ptr<CLI::App> make_parser() const;
   void check_count(std::size_t least, std::size_t most) const;
 

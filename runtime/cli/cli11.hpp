@@ -8,8 +8,8 @@
 #include <ostream>
 
 #if defined(__GLIBCXX__) && !defined(_GLIBCXX_IOSTREAM)
-#define _GLIBCXX_IOSTREAM 1  // its include guard
-namespace std {
+#define _GLIBCXX_IOSTREAM 1  // its include guard. NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp)
+namespace std {              // NOLINT(cert-dcl58-cpp)
 extern ostream cout;
 extern ostream cerr;
 }  // namespace std

@@ -12,8 +12,6 @@
 #include "os/spawn.hpp"
 #include "wherry/error.hpp"
 
-extern char** environ;
-
 namespace wherry::cli {
 namespace {
 

@@ -22,7 +22,7 @@ constexpr std::size_t kTableLimit = 64U << 20U;
 std::string find_ps() {
   const char* path = std::getenv("PATH");
   for (const std::string& directory : split({path == nullptr ? "/usr/bin:/bin" : path}, ':')) {
-    const std::string file = directory + "/ps";
+    std::string file = directory + "/ps";
     if (access(file.c_str(), X_OK) == 0) return file;
   }
   throw Error("find the program ps").detail("there is none in PATH").remedy("install procps or use --format json");

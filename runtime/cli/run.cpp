@@ -32,7 +32,7 @@ int wait_and_remove(const Settings& settings, const CreateOptions& options, Proc
 }
 
 // A startContainer hook that failed has said why on the terminal.
-Process run_or_pass_on(const Settings& settings, CreateOptions& options) {
+Process run_or_pass_on(const Settings& settings, CreateOptions options) {
   std::string last_words;
   options.last_words = &last_words;
   try {

@@ -54,7 +54,7 @@ std::optional<int> parse_signal(std::string_view text) {
   std::ranges::transform(name, name.begin(),
                          [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   if (name.starts_with("SIG")) name.erase(0, 3);
-  const auto row = std::ranges::find(kSignals, std::string_view(name), &Row::name);
+  const auto* const row = std::ranges::find(kSignals, std::string_view(name), &Row::name);
   return row != std::end(kSignals) ? std::optional(row->number) : real_time(name);
 }
 

@@ -58,7 +58,7 @@ Terminal::Terminal(int master) noexcept : master_(master), raw_(0) {
   resize();
 }
 
-void Terminal::resize() noexcept {
+void Terminal::resize() const noexcept {
   for (const int stream : {0, 1, 2}) {
     winsize size{};
     if (ioctl(stream, TIOCGWINSZ, &size) != 0) continue;

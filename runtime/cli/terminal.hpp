@@ -52,7 +52,7 @@ class Terminal {
   // Sets the master non-blocking and takes the window size over from the caller's terminal.
   explicit Terminal(int master) noexcept;
 
-  void resize() noexcept;
+  void resize() const noexcept;
   void wishes(os::pollfd (&fds)[kStreams]) const noexcept;
   void step(const os::pollfd (&fds)[kStreams]) noexcept;
   // Nobody has the other side open at the moment: poll(2) would return at once, for ever.

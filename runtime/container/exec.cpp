@@ -129,7 +129,7 @@ using Namespaces = std::map<std::uint64_t, os::Fd>;
 // What pid 1 says next: a descriptor with the slot that it travels in.
 std::pair<plan::Slot, os::Fd> receive(int channel, plan::MessageKind kind, const std::string& id) {
   const Error failure("open the namespaces of container " + id + ", which waits for start");
-  plan::Message message;
+  plan::Message message{};
   int number = -1;
   const auto received = os::receive_message(channel, &message, sizeof message, &number, 1);
   os::Fd fd(received && received->fd_count == 1 ? number : -1);

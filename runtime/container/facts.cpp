@@ -52,7 +52,7 @@ void read_hard_limits(plan::Facts& facts) {
 }
 
 std::string find_rootfs(const std::string& bundle, const std::string& path) {
-  const std::string rootfs = path.front() == '/' ? path : bundle + "/" + path;
+  std::string rootfs = path.front() == '/' ? path : bundle + "/" + path;
   auto dir = os::openat(os::kAtFdcwd, rootfs.c_str(), os::kPath | os::kDirectory);
   if (!dir)
     throw Error("open the rootfs " + rootfs)

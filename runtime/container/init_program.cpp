@@ -56,7 +56,7 @@ InitProgram::InitProgram(unsigned preserve_fds, const Streams& streams, bool own
       own_user_namespace_(own_user_namespace),
       page_(must(os::make_memory("wherry-plan", os::kMfdNoexecSeal), "make the plan's memory")),
       page_number_(page_.get()) {
-  int ends[2];
+  int ends[2] = {-1, -1};
   if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made)
     throw Error("make a socket pair").because(made.error());
   channel_.reset(ends[0]);

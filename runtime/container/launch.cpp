@@ -234,7 +234,7 @@ void Launch::execute(const plan::AttachDeviceFilter& step) {
   device_program_.reset();
 }
 
-void Launch::execute(const plan::MapIds& step) { write_id_maps(step, init_.pid); }
+void Launch::execute(const plan::MapIds& step) const { write_id_maps(step, init_.pid); }
 
 void Launch::execute(const plan::CreateIdMapping& step) { bind(step.slot, make_id_mapping(step)); }
 
@@ -257,9 +257,9 @@ void Launch::execute(const plan::MapTree& step) {
         .detail(mapped.error() == EINVAL ? "this kernel cannot map the ids of this file system" : "");
 }
 
-void Launch::execute(const plan::MoveNetDevice& step) { move_net_device(step, network_.get(), init_.pid); }
+void Launch::execute(const plan::MoveNetDevice& step) const { move_net_device(step, network_.get(), init_.pid); }
 
-void Launch::execute(const plan::JoinResctrlGroup& step) { join_resctrl_group(step, init_.pid); }
+void Launch::execute(const plan::JoinResctrlGroup& step) const { join_resctrl_group(step, init_.pid); }
 
 void Launch::execute(const plan::ProvideHookState& step) {
   state_.status = step.status;
@@ -435,7 +435,7 @@ void Launch::fail_for_memory(const std::string& what) const {
               " is too small");
   const bool own = limit && limits != nullptr && (*limits->limits).memory_max;
   if (own) (void)std::move(error).in(document_, "/linux/resources/memory/limit");  // in place
-  throw std::move(error).detail(what).remedy("raise it");
+  throw std::move(error).detail(what).remedy("raise it");                          // NOLINT(bugprone-use-after-move)
 }
 
 bool Launch::hooks_begun() const noexcept {

@@ -90,11 +90,11 @@ class Launch {
   void execute(const plan::SetLimits& step);
   void execute(const plan::DelegateCgroup& step);
   void execute(const plan::AttachDeviceFilter& step);
-  void execute(const plan::MapIds& step);
+  void execute(const plan::MapIds& step) const;
   void execute(const plan::CreateIdMapping& step);
   void execute(const plan::MapTree& step);
-  void execute(const plan::MoveNetDevice& step);
-  void execute(const plan::JoinResctrlGroup& step);
+  void execute(const plan::MoveNetDevice& step) const;
+  void execute(const plan::JoinResctrlGroup& step) const;
   void execute(const plan::ProvideHookState& step);
   void execute(const plan::RunHook<plan::Owned>& step);
   void execute(const plan::HandOverListener& step);

@@ -216,11 +216,11 @@ void move_net_device(const plan::MoveNetDevice& device, int inside, pid_t pid) {
   move.add_name(IFLA_IFNAME, device.name).add(IFLA_NET_NS_PID, static_cast<std::uint32_t>(pid));
   (void)must(talk(outside->get(), move), failure);
   // The kernel keeps the index if it is free there; the name may be a pattern.
-  for (const int now : links(inside, failure)) {
-    if (std::find(before.begin(), before.end(), now) != before.end()) continue;
+  for (const int new_index : links(inside, failure)) {
+    if (std::find(before.begin(), before.end(), new_index) != before.end()) continue;
     for (const NetAddress& address : addresses)
-      add_address(inside, now, address, device.name != device.host_name, failure);
-    return set_up(inside, now, failure);
+      add_address(inside, new_index, address, device.name != device.host_name, failure);
+    return set_up(inside, new_index, failure);
   }
   throw Error(failure).because(ENODEV).detail("it did not arrive");
 }

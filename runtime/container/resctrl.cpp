@@ -72,7 +72,7 @@ bool is_resctrl(const std::string& path) {
     const auto text = os::read_file(os::kAtFdcwd, (root + "/info/last_cmd_status").c_str(), kLargestFile);
     if (text) throw std::move(failure).detail(text.value().substr(0, text.value().find('\n')));
   }
-  throw failure;
+  throw Error(std::move(failure));
 }
 
 // True if it has been made.
@@ -124,11 +124,10 @@ std::string find_resctrl() {
 
 bool holds_schemata(std::string_view schemata, std::string_view wanted) {
   const std::map<std::string, std::string> values = values_of(schemata);
-  for (const auto& [key, value] : values_of(wanted)) {
-    const auto found = values.find(key);
-    if (found == values.end() || found->second != value) return false;
-  }
-  return true;
+  return std::ranges::all_of(values_of(wanted), [&](const auto& entry) {
+    const auto found = values.find(entry.first);
+    return found != values.end() && found->second == entry.second;
+  });
 }
 
 void join_resctrl_group(const plan::JoinResctrlGroup& step, pid_t pid) {

@@ -91,9 +91,9 @@ void update(const Settings& settings, const std::string& id, const oci::Resource
   try {
     apply(found, resources);
   } catch (Error& error) {
-    if (error.pointer().starts_with(kPlace))
-      throw std::move(error).in("resources", error.pointer().substr(kPlace.size()));
-    throw;
+    if (!error.pointer().starts_with(kPlace)) throw;
+    std::string place = error.pointer().substr(kPlace.size());
+    throw std::move(error).in("resources", std::move(place));
   }
 }
 

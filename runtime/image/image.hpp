@@ -57,6 +57,6 @@ struct Choice {
 [[nodiscard]] Image find_image(Source& source, const Choice& choice);
 
 // Exposed for its tests and fuzzing. Throws Error.
-[[nodiscard]] Configuration parse_configuration(const std::string& json);
+[[nodiscard]] Configuration parse_configuration(const std::string& text);
 
 }  // namespace wherry::image

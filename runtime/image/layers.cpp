@@ -92,7 +92,7 @@ std::optional<std::string> Layers::resolve(const std::string& path) const {
     if (++links > kMostLinks) fail(path, ELOOP);
     const std::string target = read_link(found.root, next);
     if (target.front() == '/') at.clear();
-    rest = target + "/" + rest;
+    rest.insert(0, target + "/");
   }
   return at;
 }

@@ -127,7 +127,7 @@ struct LayerStream::State {
     Hasher hash(algorithm);
     std::vector<std::byte> in(kChunkSize);
     std::unique_ptr<Decoder> decoder;
-    Chunk out = pool.take();
+    Chunk out = pool.take();  // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): a unique_ptr owns it
     std::uint64_t read = 0, produced = 0;
     while (read < layer.blob.size) {
       const std::size_t size = read_part(in, read);

@@ -319,13 +319,7 @@ std::optional<EntryType> type_of(char flag) {
 
 }  // namespace
 
-void TarReader::read_entry(const Block& block, Extended& extended, Entry& entry) {
-  entry = {};
-  const char flag = block[kTypeAt];
-  const auto type = type_of(flag);
-  if (!type) corrupt("an entry has the unknown type " + std::to_string(static_cast<unsigned char>(flag)));
-  entry.type = *type;
-
+void TarReader::read_names(const Block& block, const Extended& extended, Entry& entry) {
   const bool posix = field(block, kMagic) == std::string_view("ustar\0", 6);
   entry.name = until_nul(field(block, kName));
   if (const std::string_view prefix = until_nul(field(block, kPrefix)); posix && !prefix.empty())
@@ -336,7 +330,13 @@ void TarReader::read_entry(const Block& block, Extended& extended, Entry& entry)
   if (const auto* path = extended.find("path")) entry.name = *path;
   if (const auto* path = extended.find("linkpath")) entry.link = *path;
   if (const auto* path = extended.find("GNU.sparse.name")) entry.name = *path;
+  check_text(entry.name, "name", false);
+  const bool is_link = entry.type == EntryType::kHardLink || entry.type == EntryType::kSymlink;
+  check_text(entry.link, "link target", !is_link);
+  if (!is_link) entry.link.clear();
+}
 
+void TarReader::read_status(const Block& block, const Extended& extended, Entry& entry) {
   constexpr std::uint64_t kLargestId = 0xfffffffe;  // the last is chown(2)'s "leave it"
   const auto id = [&](const char* key, Field where) {
     if (const auto* text = extended.find(key)) return static_cast<std::uint32_t>(pax_number(key, *text, kLargestId));
@@ -352,24 +352,30 @@ void TarReader::read_entry(const Block& block, Extended& extended, Entry& entry)
   } else {
     entry.mtime = number(field(block, kMtime), "mtime", std::numeric_limits<std::int64_t>::min(), kLargestFile);
   }
-  entry.stored = static_cast<std::uint64_t>(number(field(block, kSize), "size", 0, kLargestFile));
-  if (const auto* text = extended.find("size")) entry.stored = pax_number("size", *text, kLargestFile);
   if (entry.type == EntryType::kChar || entry.type == EntryType::kBlock) {
     entry.major = static_cast<std::uint32_t>(number(field(block, kMajor), "major", 0, 0xfff));
     entry.minor = static_cast<std::uint32_t>(number(field(block, kMinor), "minor", 0, 0xfffff));
   }
+}
+
+void TarReader::read_entry(const Block& block, Extended& extended, Entry& entry) {
+  entry = {};
+  const char flag = block[kTypeAt];
+  const auto type = type_of(flag);
+  if (!type) corrupt("an entry has the unknown type " + std::to_string(static_cast<unsigned char>(flag)));
+  entry.type = *type;
+  read_names(block, extended, entry);
+  read_status(block, extended, entry);
   for (const auto& [key, value] : extended.records) {
     if (key.rfind(kXattrPrefix, 0) != 0) continue;
     entry.xattrs.emplace_back(key.substr(kXattrPrefix.size()), value);
     check_text(entry.xattrs.back().first, "name of an extended attribute", false);
   }
-  check_text(entry.name, "name", false);
-  const bool is_link = entry.type == EntryType::kHardLink || entry.type == EntryType::kSymlink;
-  check_text(entry.link, "link target", !is_link);
-  if (!is_link) entry.link.clear();
 
   // Before POSIX a directory was a file with a slash behind its name.
   if (flag == '\0' && entry.name.back() == '/') entry.type = EntryType::kDirectory;
+  entry.stored = static_cast<std::uint64_t>(number(field(block, kSize), "size", 0, kLargestFile));
+  if (const auto* text = extended.find("size")) entry.stored = pax_number("size", *text, kLargestFile);
   left_ = entry.stored;
   padding_ = padding_of(left_);
   entry.size = entry.stored;

@@ -72,6 +72,8 @@ class TarReader {
   bool refill();
   std::string read_text(std::uint64_t size, Extended& extended);
   void read_pax(std::uint64_t size, Extended& extended);
+  static void read_names(const Block& block, const Extended& extended, Entry& entry);
+  static void read_status(const Block& block, const Extended& extended, Entry& entry);
   void read_entry(const Block& block, Extended& extended, Entry& entry);
   void read_sparse(const Block& block, Extended& extended, Entry& entry);
   std::vector<Segment> read_old_gnu_map(const Block& block);

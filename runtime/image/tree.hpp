@@ -107,13 +107,13 @@ class Tree {
   void set_root(const Entry& entry);
   void make_directory(const Place& place, const Entry& entry);
   void make_file(const Place& place, const Entry& entry, TarReader& reader);
-  void fill(int fd, const Entry& entry, TarReader& reader);
+  static void fill(int fd, const Entry& entry, TarReader& reader);
   void make_hard_link(const Place& place, const Entry& entry);
   void make_other(const Place& place, const Entry& entry);
   void make_node(const Place& place, const Entry& entry);
   bool owned_already(const Place& place, const Entry& entry);
   void set_owner(const Place& place, const Entry& entry);
-  void set_times(const Place& place, const Entry& entry);
+  static void set_times(const Place& place, const Entry& entry);
   void set_directory(const std::string& path, int fd, const Entry& entry, bool existed);
   template <class Make>
   void make_anew(const Place& place, Make&& make);
@@ -124,7 +124,7 @@ class Tree {
   void set_xattrs(int fd, const Entry& entry);
   template <class Set>
   void set_each_xattr(const Entry& entry, Set&& set);
-  void clear_xattrs(int fd);
+  void clear_xattrs(int fd) const;
 
   // tree_whiteout.cpp
   void whiteout(const std::string& directory, const std::string& name);

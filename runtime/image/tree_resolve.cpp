@@ -23,14 +23,14 @@ bool starts_below(const std::string& path, const std::string& directory) {
 
 int Tree::open_directory(const std::string& path) {
   if (path.empty()) return root_.get();
-  const auto found = std::ranges::find(kept_, path, &Kept::path);
+  auto* const found = std::ranges::find(kept_, path, &Kept::path);
   if (found != kept_.end()) {
     found->used = ++uses_;
     return found->fd.get();
   }
   auto fd = os::openat2(root_.get(), path.c_str(), os::kPath | os::kDirectory, kBeneath);
   if (!fd) throw Error("open the directory " + path).because(fd.error());
-  const auto oldest = std::ranges::min_element(kept_, {}, &Kept::used);
+  auto* const oldest = std::ranges::min_element(kept_, {}, &Kept::used);
   *oldest = {path, std::move(*fd), ++uses_};
   return oldest->fd.get();
 }

@@ -72,7 +72,7 @@ void Tree::set_xattrs(const std::string& path, const Entry& entry) {
 }
 
 // layer.md: the attributes of a directory that is there are replaced. The host's own labels stay, and overlayfs's mark.
-void Tree::clear_xattrs(int fd) {
+void Tree::clear_xattrs(int fd) const {
   for (const std::string& name : names_of(fd)) {
     if (is_hosts_own(name) || (options_.overlay && name == kOpaqueName)) continue;
     (void)os::raw_syscall(__NR_fremovexattr, fd, os::address(name.c_str()));  // one that may not go was not set by us

@@ -235,7 +235,7 @@ class Unpacking {
   };
 
   NewLayer make_layer(const Store& store, std::size_t index, std::size_t at, const std::deque<os::Fd>& below) {
-    NewLayer made{std::unique_ptr<Draft>(new Draft(store.draft())), index};
+    NewLayer made{std::unique_ptr<Draft>(new Draft(store.draft())), index};  // NOLINT(modernize-make-unique): no move
     TreeOptions options = options_.tree;
     options.overlay = true;
     options.uids.clear();  // the mount maps ids
@@ -280,6 +280,7 @@ class Unpacking {
 
   static std::vector<int> numbers(const std::deque<os::Fd>& fds) {
     std::vector<int> list;
+    list.reserve(fds.size());
     for (const os::Fd& fd : fds) list.push_back(fd.get());
     return list;
   }

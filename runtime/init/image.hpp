@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <span>
 
-extern "C" const std::byte wherry_init_image_begin[];
-extern "C" const std::byte wherry_init_image_end[];
+extern "C" const std::byte wherry_init_image_begin[];  // NOLINT(readability-identifier-naming): a symbol of image.S
+extern "C" const std::byte wherry_init_image_end[];    // NOLINT(readability-identifier-naming)
 
 namespace wherry::init {
 

@@ -102,7 +102,7 @@ int main(int count, char** words) {
     if (count != 2) throw wherry::Error("usage: wherry-manual DIRECTORY");
     wherry::manual::write_all(words[1]);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "wherry-manual: %s\n", error.what());
+    (void)std::fprintf(stderr, "wherry-manual: %s\n", error.what());
     return 1;
   }
   return 0;

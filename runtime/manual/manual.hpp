@@ -28,7 +28,8 @@ struct Described {
 [[nodiscard]] std::string fish_completion(const Described& globals, const std::vector<Described>& commands);
 
 // Each character that is the first of a pair becomes the second.
-[[nodiscard]] inline std::string replaced(std::string text, const std::vector<std::pair<char, std::string>>& by) {
+[[nodiscard]] inline std::string replaced(const std::string& text,
+                                          const std::vector<std::pair<char, std::string>>& by) {
   std::string result;
   for (const char c : text) {
     std::string piece(1, c);

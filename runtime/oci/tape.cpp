@@ -24,7 +24,7 @@ class TapeWriter {
   bool number_unsigned(number_unsigned_t value) { return add(JsonKind::kUnsigned, value); }
   bool number_float(number_float_t, const string_t& spelled) { return add(JsonKind::kReal, keep(spelled)); }
   bool string(string_t& value) { return add(JsonKind::kString, keep(value)); }
-  bool binary(binary_t&) { return false; }
+  static bool binary(binary_t&) { return false; }
   bool key(string_t& name) {
     pending_key_ = keep(name);
     return true;

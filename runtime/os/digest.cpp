@@ -53,7 +53,7 @@ void compress(std::uint64_t (&state)[8], const unsigned char* block, std::uint64
   if (last) v[14] = ~v[14];
   for (int round = 0; round < kRounds; ++round) {
     const auto& order = kOrder[round % 10];
-    for (int i = 0; i < 8; ++i) mix(v, kQuarters[i], words[order[2 * i]], words[order[2 * i + 1]]);
+    for (std::size_t i = 0; i < 8; ++i) mix(v, kQuarters[i], words[order[2 * i]], words[order[2 * i + 1]]);
   }
   for (int i = 0; i < 8; ++i) state[i] ^= v[i] ^ v[i + 8];
 }

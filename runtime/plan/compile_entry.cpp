@@ -220,6 +220,7 @@ void compile_keyring(Composer& out, const oci::Process& process, const std::stri
 
 std::vector<IdMap> id_maps(const std::vector<oci::IdMapping>& mappings) {
   std::vector<IdMap> maps;
+  maps.reserve(mappings.size());
   for (const oci::IdMapping& mapping : mappings) maps.push_back({mapping.container_id, mapping.host_id, mapping.size});
   return maps;
 }

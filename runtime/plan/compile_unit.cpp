@@ -174,7 +174,7 @@ UnitProperty parse_unit_property(const std::string& name, const std::string& val
   if (ends_with(name, kSeconds) && !ends_with(name, kMicroseconds)) {
     const std::string exact = name.substr(0, name.size() - kSeconds.size()).append(kMicroseconds);
     if (find_allowed(exact) == nullptr) refuse(name);
-    const UnitProperty result = property(exact, text.seconds());
+    UnitProperty result = property(exact, text.seconds());
     text.end();
     return result;
   }

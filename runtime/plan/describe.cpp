@@ -68,7 +68,7 @@ std::string joined(const BitName (&names)[N], uint64_t value) {
   }
   char rest[32];
   if (value != 0) {
-    std::snprintf(rest, sizeof rest, "%s%#llx", text.empty() ? "" : ",", static_cast<unsigned long long>(value));
+    (void)std::snprintf(rest, sizeof rest, "%s%#llx", text.empty() ? "" : ",", static_cast<unsigned long long>(value));
     text += rest;
   }
   return text;
@@ -76,7 +76,7 @@ std::string joined(const BitName (&names)[N], uint64_t value) {
 
 std::string octal(uint64_t mode) {
   char text[24];
-  std::snprintf(text, sizeof text, "%04llo", static_cast<unsigned long long>(mode & 07777));
+  (void)std::snprintf(text, sizeof text, "%04llo", static_cast<unsigned long long>(mode & 07777));
   return text;
 }
 

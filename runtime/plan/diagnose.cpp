@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "plan/describe.hpp"
@@ -209,7 +210,7 @@ std::string scheduler_remedy(const SetScheduler<Owned>& scheduler, const Failure
          "CAP_SYS_NICE";
 }
 
-std::string table_remedy(const Step& step, const Failure& failure) {
+std::span<const Remedy> remedies() {
   static const Remedy kRemedies[] = {
       {index_of_step<CreateUserNamespace<Owned>>(), EPERM, Detail::kNone,
        "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1, "
@@ -266,7 +267,11 @@ std::string table_remedy(const Step& step, const Failure& failure) {
       {index_of_step<ChangeDirectory<Owned>>(), ELOOP, Detail::kNone,
        "process.cwd must not lead through /proc/self/fd"},
   };
-  for (const Remedy& row : kRemedies) {
+  return kRemedies;
+}
+
+std::string table_remedy(const Step& step, const Failure& failure) {
+  for (const Remedy& row : remedies()) {
     const bool fits = row.step == step.index() && (row.error == 0 || row.error == failure.error) &&
                       (row.detail == Detail::kNone || row.detail == failure.detail);
     if (fits) return row.text;
@@ -337,6 +342,7 @@ Error diagnose(const Plan& plan, const Failure& failure, const std::string& docu
   Error error(phrase(planned.step));
   if (!planned.origin.empty()) error = Error(phrase(planned.step)).in(document, planned.origin);
   if (!is_hook_result) (void)std::move(error).because(failure.error);  // in place: assigned to itself it would be empty
+  // NOLINTNEXTLINE(bugprone-use-after-move)
   return std::move(error).detail(detail_text(planned.step, failure)).remedy(remedy_text(planned.step, failure));
 }
 

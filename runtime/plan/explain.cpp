@@ -28,7 +28,8 @@ void add_step(std::string& out, const PlannedStep& planned) {
   add_line(out, indent, title(planned));
   add_line(out, indent + 4,
            std::string("# ") + why_of(planned.step) + (planned.origin.empty() ? "" : " [" + planned.origin + "]"));
-  for (const auto& [name, value] : described_fields(planned.step)) add_line(out, indent + 4, name + "=" + value);
+  for (const auto& [name, value] : described_fields(planned.step))
+    add_line(out, indent + 4, std::string(name).append("=").append(value));
 }
 
 void add_member(std::string& out, const char* name, std::string_view value) {
@@ -57,8 +58,8 @@ void add_json_step(std::string& out, const PlannedStep& planned) {
 
 std::string microseconds(uint64_t nanoseconds) {
   char text[32];
-  std::snprintf(text, sizeof text, "%llu.%03llu", static_cast<unsigned long long>(nanoseconds / 1000),
-                static_cast<unsigned long long>(nanoseconds % 1000));
+  (void)std::snprintf(text, sizeof text, "%llu.%03llu", static_cast<unsigned long long>(nanoseconds / 1000),
+                      static_cast<unsigned long long>(nanoseconds % 1000));
   return text;
 }
 

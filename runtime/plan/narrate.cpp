@@ -11,7 +11,7 @@ namespace {
 
 std::string milliseconds(uint64_t nanoseconds) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3f ms", static_cast<double>(nanoseconds) / 1e6);
+  (void)std::snprintf(text, sizeof text, "%.3f ms", static_cast<double>(nanoseconds) / 1e6);
   return text;
 }
 
@@ -22,7 +22,7 @@ std::string hexadecimal(const std::vector<uint64_t>& mask) {
   for (std::size_t i = mask.size(); i-- > 0;) {
     const bool first = text.size() == 2;
     if (first && mask[i] == 0 && i != 0) continue;
-    std::snprintf(word, sizeof word, first ? "%llx" : "%016llx", static_cast<unsigned long long>(mask[i]));
+    (void)std::snprintf(word, sizeof word, first ? "%llx" : "%016llx", static_cast<unsigned long long>(mask[i]));
     text += word;
   }
   return text;

@@ -35,7 +35,7 @@ using Ranges = std::vector<Range>;
 struct Fate {
   bool is_return = false;
   std::uint32_t value = 0;
-  auto operator<=>(const Fate&) const = default;
+  auto operator<=>(const Fate&) const = default;  // NOLINT(modernize-use-nullptr): it sees the compiler's own 0
 };
 struct Piece {  // the numbers from `low` to the next piece's
   std::uint32_t low = 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/arguments.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "wherry/error.hpp"
 
 namespace wherry::shim {
@@ -29,12 +32,10 @@ constexpr Switch kSwitches[] = {{"debug", &Arguments::debug},
                                 {"version", &Arguments::version}};
 
 bool set_switch(Arguments& arguments, const std::string& name, bool has_value, const std::string& value) {
-  for (const Switch& known : kSwitches) {
-    if (name != known.name) continue;
-    arguments.*known.value = !has_value || value == "true" || value == "1";
-    return true;
-  }
-  return false;
+  const auto* const known = std::ranges::find(kSwitches, name, &Switch::name);
+  if (known == std::end(kSwitches)) return false;
+  arguments.*known->value = !has_value || value == "true" || value == "1";
+  return true;
 }
 
 const TextFlag& text_flag(const std::string& name) {

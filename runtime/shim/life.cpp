@@ -161,7 +161,7 @@ void Service::exec(const Call& call, const ExecRequest& request) {
   if (!container) return;
   if (container->init.ended) return call.fail(Code::kFailedPrecondition, "container " + container->id + " has ended");
   if (container->paused) return call.fail(Code::kUnknown, "cannot exec in a paused container");
-  if (request.exec_id.empty() || container->execs.count(request.exec_id) != 0)
+  if (request.exec_id.empty() || container->execs.contains(request.exec_id))
     return call.fail(Code::kAlreadyExists, "process " + request.exec_id + ": already exists");
   if (!request.spec) return call.fail(Code::kInvalidArgument, "the request has no process");
   auto process = std::make_shared<TaskProcess>();

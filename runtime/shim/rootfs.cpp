@@ -131,7 +131,7 @@ void mount_one(const Mount& mount, const std::string& rootfs) {
   if (!bind && !fits_fsconfig(options)) return mount_classic(mount, options, rootfs);
   const os::Fd tree = bind ? clone_tree(mount, options) : new_file_system(mount, options);
   auto root = os::openat(os::kAtFdcwd, rootfs.c_str(), os::kPath | os::kDirectory);
-  if (!root) fail(mount, rootfs.c_str(), root.error());
+  if (!root) fail(mount, rootfs, root.error());
   // `target` lies in what was mounted before: it may be a hostile image.
   auto target = os::openat2(root->get(), mount.target.empty() ? "." : mount.target.c_str(),
                             static_cast<std::uint64_t>(os::kPath), RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);

@@ -47,7 +47,7 @@ void Server::accept_one() {
 
 void Server::ready(std::uint64_t id, std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) write(id);
-  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0 || connections_.count(id) == 0) return;
+  if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0 || !connections_.contains(id)) return;
   if (!read(id)) close(id);
 }
 
@@ -58,15 +58,15 @@ bool Server::read(std::uint64_t id) {
   if (size < 0) return errno == EAGAIN || errno == EINTR;
   if (size == 0) return false;
   connection.reader.append({buffer.data(), static_cast<std::size_t>(size)});
-  while (connections_.count(id) != 0) {
+  while (connections_.contains(id)) {
     auto frame = connection.reader.next();
     if (!frame) break;
-    take(id, std::move(*frame));
+    take(id, *frame);
   }
   return true;
 }
 
-void Server::take(std::uint64_t id, Frame frame) {
+void Server::take(std::uint64_t id, const Frame& frame) {
   Connection& connection = *connections_[id];
   if (frame.too_large)
     return refuse(id, frame.stream, Code::kResourceExhausted, "the message is larger than 4194304 bytes");

@@ -80,7 +80,7 @@ class Server {
   void accept_one();
   void ready(std::uint64_t id, std::uint32_t events);
   [[nodiscard]] bool read(std::uint64_t id);
-  void take(std::uint64_t id, Frame frame);
+  void take(std::uint64_t id, const Frame& frame);
   void dispatch(std::uint64_t id, const Frame& frame);
   void respond(std::uint64_t id, std::uint32_t stream, const RpcResponse& response);
   void refuse(std::uint64_t id, std::uint32_t stream, Code code, std::string message);

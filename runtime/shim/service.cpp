@@ -93,7 +93,7 @@ Service::Container Service::need(const Call& call, const std::string& id) const 
 
 Service::Process Service::init_of(const Container& container) { return {container, &container->init}; }
 
-Service::Process Service::need_process(const Call& call, const Container& container, const std::string& exec_id) const {
+Service::Process Service::need_process(const Call& call, const Container& container, const std::string& exec_id) {
   if (exec_id.empty()) return init_of(container);
   const auto found = container->execs.find(exec_id);
   if (found != container->execs.end()) return found->second;
@@ -169,6 +169,7 @@ void Service::close_io(const Call& call, const CloseIoRequest& request) {
   call.answer(Empty{});
 }
 
+// NOLINTNEXTLINE(readability-convert-member-functions-to-static): a method of the service, as the others
 void Service::checkpoint(const Call& call, const ProcessRequest&) {
   call.fail(Code::kUnimplemented, "checkpoint is not supported by this runtime");
 }

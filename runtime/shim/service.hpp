@@ -124,7 +124,7 @@ class Service {
   [[nodiscard]] Container find(const std::string& id) const;
   // Both answer the call themselves when there is nothing of that name.
   [[nodiscard]] Container need(const Call& call, const std::string& id) const;
-  [[nodiscard]] Process need_process(const Call& call, const Container& container, const std::string& exec_id) const;
+  [[nodiscard]] static Process need_process(const Call& call, const Container& container, const std::string& exec_id);
   [[nodiscard]] static Process init_of(const Container& container);
 
   Loop& loop_;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "os/files.hpp"
@@ -90,7 +91,9 @@ os::Fd listen_or_join(const std::string& path) {
 
 int own_score_of(int pid) {
   auto text = os::read_file(os::kAtFdcwd, ("/proc/" + std::to_string(pid) + "/oom_score_adj").c_str(), kLargestNumber);
-  return text ? std::atoi(text->c_str()) : 0;
+  int score = 0;
+  if (text) (void)std::from_chars(text->data(), text->data() + text->size(), score);  // the kernel writes a number
+  return score;
 }
 
 // The kernel is to take a shim before containerd. Without the right to change it, it stays as it is inherited.

@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
   using namespace wherry::systemd;
   const auto channel = ::getauxval(AT_SECURE) == 0 ? channel_of(argc, argv) : std::nullopt;
   if (!channel) {
-    std::fputs("wherry-systemd is started by wherry\n", stderr);
+    (void)std::fputs("wherry-systemd is started by wherry\n", stderr);
     return kBadUse;
   }
   try {

@@ -119,15 +119,7 @@ Show what_to_show(const Raw& raw) {
 // Of `run --image`, not for people: BUNDLE is a container's id, and the bundle is made in the store.
 bool is_temporary(const cli::Words& words) { return std::ranges::find(words, "--temporary") != words.end(); }
 
-}  // namespace
-
-int unpack_command(const Invocation& invocation) {
-  Raw raw;
-  image::UnpackOptions options;
-  cli::Arguments arguments(
-      "unpack", "SOURCE BUNDLE [ARG...]",
-      "Make a bundle of an image: an OCI image layout (a directory or a tar file), a `docker save` "
-      "archive, or a tar file of a bundle. ARGs take the place of the image's Cmd.");
+void declare(cli::Arguments& arguments, Raw& raw, image::UnpackOptions& options, bool temporary) {
   arguments.text("--image", options.choice.reference, "Name of the image in SOURCE, or its digest");
   arguments.text("--platform", raw.platform, "OS/ARCHITECTURE[/VARIANT] [this host's]");
   arguments.text("--layers", raw.layers, "flat: one directory; overlay: layers from the store; auto [flat]");
@@ -143,7 +135,19 @@ int unpack_command(const Invocation& invocation) {
   arguments.text("--format", raw.format, "text or json [text]");
   arguments.flag("--no-progress", raw.no_progress, "No bar, even on a terminal");
   arguments.flag("-q,--quiet", raw.quiet, "Print nothing but errors");
-  if (is_temporary(invocation.words)) arguments.flag("--temporary", raw.temporary, "");
+  if (temporary) arguments.flag("--temporary", raw.temporary, "");
+}
+
+}  // namespace
+
+int unpack_command(const Invocation& invocation) {
+  Raw raw;
+  image::UnpackOptions options;
+  cli::Arguments arguments(
+      "unpack", "SOURCE BUNDLE [ARG...]",
+      "Make a bundle of an image: an OCI image layout (a directory or a tar file), a `docker save` "
+      "archive, or a tar file of a bundle. ARGs take the place of the image's Cmd.");
+  declare(arguments, raw, options, is_temporary(invocation.words));
   arguments.stop_at_operand();
   if (!arguments.parse(invocation.words, 2, 4096)) return 0;
   if (raw.format != "text" && raw.format != "json")

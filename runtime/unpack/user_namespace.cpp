@@ -77,7 +77,7 @@ void set_ranges(Identity& identity) {
 
 // The helper waits outside; when this process is inside, it writes the maps. What it could not do is the result.
 std::optional<std::string> try_to_enter(const std::string& self, const Identity& identity) {
-  int ends[2];
+  int ends[2] = {-1, -1};
   if (auto made = os::socketpair(os::kSockSeqpacket, ends); !made) throw Error("make a socket").because(made.error());
   const os::Fd ours(ends[0]);
   os::Fd theirs(ends[1]);

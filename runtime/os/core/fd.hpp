@@ -20,6 +20,7 @@ class Fd {
   Fd& operator=(const Fd&) = delete;
   ~Fd() { reset(); }
 
+  // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn): it loses sight of a structured binding's parts
   [[nodiscard]] constexpr int get() const noexcept { return ~complement_; }
   [[nodiscard]] constexpr explicit operator bool() const noexcept { return get() >= 0; }
   constexpr int release() noexcept {

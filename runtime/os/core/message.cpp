@@ -48,6 +48,7 @@ Result<Received> receive_message(int socket, void* data, size_t size, int* fds, 
   if (result < 0) return Result<Received>::failure(static_cast<int>(-result));
   Received received{result, 0};
   const auto* header = reinterpret_cast<const cmsghdr*>(control.bytes);
+  // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): recvmsg(2) wrote control_length bytes
   if (message.control_length >= sizeof(cmsghdr) && header->level == kSolSocket && header->type == kScmRights) {
     int incoming[kMaxPassedFds];
     const auto count = static_cast<unsigned>((header->length - sizeof(cmsghdr)) / sizeof(int));

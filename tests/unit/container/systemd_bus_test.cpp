@@ -26,11 +26,11 @@ TEST_CASE("ids as they are outside", "[container][systemd]") {
 
 TEST_CASE("a user's manager is found by the environment", "[container][systemd]") {
   if (::geteuid() == 0) {
-    CHECK(systemd_bus({"/r", "systemd", "/run/user/0", "unix:path=/x", {}}) == "");
+    CHECK(systemd_bus({"/r", "systemd", "/run/user/0", "unix:path=/x", {}}).empty());
   } else {
     CHECK(systemd_bus({"/r", "systemd", "/run/user/0", "unix:path=/x", {}}) == "unix:path=/x");
     CHECK(systemd_bus({"/r", "systemd", "/run/user/0", "", {}}) == "unix:path=/run/user/0/bus");
   }
-  CHECK(systemd_root("") == "");
+  CHECK(systemd_root("").empty());
   CHECK(systemd_root("unix:path=/x").find("/user.slice/user-") == 0);
 }

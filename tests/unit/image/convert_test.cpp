@@ -27,7 +27,7 @@ Configuration sample() {
 }
 
 oci::Spec converted(const Configuration& image, const ConvertOptions& options = {}, const Account& account = {}) {
-  const oci::Spec spec = oci::read_spec(convert(image, account, options).json);
+  oci::Spec spec = oci::read_spec(convert(image, account, options).json);
   CHECK(oci::validate(spec).empty());
   return spec;
 }

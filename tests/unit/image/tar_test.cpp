@@ -9,7 +9,6 @@
 using namespace wherry;
 using namespace wherry::image;
 using test::entry;
-using test::Header;
 using test::pax;
 using test::pax_record;
 

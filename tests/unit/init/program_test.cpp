@@ -106,7 +106,7 @@ TEST_CASE("find-home: an endless file is given up", "[init]") {
   while (comments.size() < (2U << 20U)) comments += "# a comment\n";
   CHECK(home_in(comments + wanted, 7) == "HOME=/");
   CHECK(home_in(std::string(2U << 20U, 'x') + "\n" + wanted, 7) == "HOME=/");
-  CHECK(home_in(comments.substr(0, 500 * 12) + wanted, 7) == "HOME=/home/seven");
+  CHECK(home_in(comments.substr(0, std::size_t{500} * 12) + wanted, 7) == "HOME=/home/seven");
 }
 
 TEST_CASE("find-home: what is no file", "[init]") {

@@ -194,6 +194,7 @@ TEST_CASE("spawn: a program by its descriptor", "[os]") {
 
 TEST_CASE("spawn: several at once, and from threads", "[os]") {
   std::vector<Spawning> spawnings;
+  spawnings.reserve(8);
   for (int i = 0; i < 8; ++i) spawnings.emplace_back(shell("exit " + std::to_string(i)));
   for (int i = 0; i < 8; ++i) {
     auto child = spawnings[static_cast<std::size_t>(i)].finish();

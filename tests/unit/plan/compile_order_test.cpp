@@ -513,7 +513,7 @@ TEST_CASE("order: before start an ordinary user's exec enters each namespace by 
                ? std::vector<uint64_t>{CLONE_NEWNS, os::kCloneNewTime, CLONE_NEWPID, CLONE_NEWUSER, CLONE_NEWCGROUP}
                : std::vector<uint64_t>{CLONE_NEWUSER, CLONE_NEWNS, os::kCloneNewTime, CLONE_NEWPID, CLONE_NEWCGROUP}));
     CHECK(slots.size() == types.size());
-    CHECK(slots.count(slot::kTarget) == 0);
+    CHECK_FALSE(slots.contains(slot::kTarget));
     require_before(score.all<HideFromTracers<Owned>>(), score.all<EnterNamespace<Owned>>(), "CVE-2016-9962");
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/diagnose.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 
@@ -62,9 +63,8 @@ constexpr const char* kEnginePhrases[] = {"no such file or directory", "executab
                                           "operation not permitted"};
 
 bool has_engine_phrase(const std::string& text) {
-  for (const char* phrase : kEnginePhrases)
-    if (text.find(phrase) != std::string::npos) return true;
-  return false;
+  return std::ranges::any_of(kEnginePhrases,
+                             [&](const char* phrase) { return text.find(phrase) != std::string::npos; });
 }
 
 }  // namespace
