@@ -142,19 +142,19 @@ int index_of(int socket, const std::string& name, const Error& failure) {
   return found.front();
 }
 
-void set_up(int socket, int index, const Error& failure) {
+void set_up(int socket, int device, const Error& failure) {
   ifinfomsg link{};
-  link.ifi_index = index;
+  link.ifi_index = device;
   link.ifi_flags = link.ifi_change = kIffUp;
   (void)must(talk(socket, Request(RTM_SETLINK, NLM_F_ACK, link)), failure);
 }
 
-void add_address(int socket, int index, const NetAddress& address, bool renamed, const Error& failure) {
+void add_address(int socket, int device, const NetAddress& address, bool renamed, const Error& failure) {
   ifaddrmsg body{};
   body.ifa_family = address.family;
   body.ifa_prefixlen = address.prefix;
   body.ifa_flags = IFA_F_PERMANENT;
-  body.ifa_index = static_cast<unsigned>(index);
+  body.ifa_index = static_cast<unsigned>(device);
   Request request(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, body);
   if (!address.local.empty()) request.add(IFA_LOCAL, std::string_view(address.local));
   if (!address.address.empty()) request.add(IFA_ADDRESS, std::string_view(address.address));
@@ -216,11 +216,11 @@ void move_net_device(const plan::MoveNetDevice& device, int inside, pid_t pid) {
   move.add_name(IFLA_IFNAME, device.name).add(IFLA_NET_NS_PID, static_cast<std::uint32_t>(pid));
   (void)must(talk(outside->get(), move), failure);
   // The kernel keeps the index if it is free there; the name may be a pattern.
-  for (const int new_index : links(inside, failure)) {
-    if (std::find(before.begin(), before.end(), new_index) != before.end()) continue;
+  for (const int arrived : links(inside, failure)) {
+    if (std::find(before.begin(), before.end(), arrived) != before.end()) continue;
     for (const NetAddress& address : addresses)
-      add_address(inside, new_index, address, device.name != device.host_name, failure);
-    return set_up(inside, new_index, failure);
+      add_address(inside, arrived, address, device.name != device.host_name, failure);
+    return set_up(inside, arrived, failure);
   }
   throw Error(failure).because(ENODEV).detail("it did not arrive");
 }
