@@ -287,7 +287,7 @@ void Launch::execute(const plan::HandOverListener& step) {
 }
 
 template <class Step>
-void Launch::execute(const Step&) {
+void Launch::execute(const Step&) const {  // as const as the others: overload resolution prefers them then
   throw Error(std::string("execute ") + Step::kName).detail("it is no step of the host's");
 }
 

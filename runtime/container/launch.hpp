@@ -99,7 +99,7 @@ class Launch {
   void execute(const plan::RunHook<plan::Owned>& step);
   void execute(const plan::HandOverListener& step);
   template <class Step>
-  void execute(const Step& step);
+  void execute(const Step& step) const;
   void create_cgroup();
 
   void send_go();
