@@ -49,7 +49,6 @@ struct Context {
   Fd channel;  // to the host, later to start
   Fd page_fd;
   plan::StatusPage* page = nullptr;
-  Fd slots[kMaxPlanSlots];
   uint32_t step = 0;                    // the step being executed
   plan::Lane lane = plan::Lane::kInit;  // of this process
   uint64_t made_ahead = 0;              // CLONE_NEW* that Ahead asked for...
@@ -66,6 +65,7 @@ struct Context {
   SharedTree null_device;
 
   bool in_directory = false;  // ChangeDirectory
+  Fd slots[kMaxPlanSlots];    // here begins what few plans reach: pages that stay untouched
   char executable[kPathMax];  // FindExecutable
   char home[kPathMax];        // FindHome: "HOME=..."; empty: not needed
 };

@@ -14,7 +14,7 @@ namespace wherry::init {
 namespace {
 
 // Never destroyed, and zero pages until touched.
-alignas(Context) unsigned char context_storage[sizeof(Context)];
+alignas(4096) unsigned char context_storage[sizeof(Context)];
 
 int descriptor(const char* text) noexcept {
   int number = 0;
