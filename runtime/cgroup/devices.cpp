@@ -23,6 +23,7 @@ using Rules = std::vector<DeviceRule>;
 constexpr const char* kPointer = "/linux/resources/devices";
 constexpr const char* kProgramName = "wherry_devices";  // at most 15 characters
 constexpr unsigned kMaxPrograms = 64;                   // BPF_CGROUP_MAX_PROGS
+constexpr int kLoadAttempts = 5;                        // as libbpf has it
 constexpr unsigned kMknod = BPF_DEVCG_ACC_MKNOD, kRead = BPF_DEVCG_ACC_READ, kWrite = BPF_DEVCG_ACC_WRITE,
                    kAllAccess = kMknod | kRead | kWrite;
 
@@ -315,7 +316,10 @@ os::Fd load_device_program(const Rules& rules) {
   attributes.insn_cnt = static_cast<std::uint32_t>(code.size());
   attributes.license = reinterpret_cast<std::uintptr_t>("Apache-2.0");
   std::memcpy(attributes.prog_name, kProgramName, std::strlen(kProgramName));
-  const long result = bpf(BPF_PROG_LOAD, attributes);
+  // bpf(2): EAGAIN when a signal came while the program was verified.
+  long result = -EAGAIN;
+  for (int attempt = 0; result == -EAGAIN && attempt < kLoadAttempts; ++attempt)
+    result = bpf(BPF_PROG_LOAD, attributes);
   if (result < 0) fail("load the device program", result);
   return os::Fd(static_cast<int>(result));
 }

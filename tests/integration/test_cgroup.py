@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control group of a container, on cgroup2."""
 
+import errno
 import os
 
-from itest import known_differences, sandbox, wherry_only
+from itest import known_differences, sandbox, tracer, wherry_only
 from itest.case import read
 
 OPEN_FUSE = "mknod /dev/shm/fuse c 10 229 && echo made; exec 3< /dev/shm/fuse"
@@ -151,6 +152,25 @@ def test_later_rules_win(t):
 
 def test_allow_everything(t):
     t.lacks(t.run(with_mknod(t, OPEN_FUSE, [{"allow": True, "access": "rwm"}])).err, "Operation not permitted")
+
+
+@wherry_only("steps through the calls of this program")
+def test_a_device_program_whose_check_was_interrupted_is_loaded_again(t):
+    if not tracer.CAN_FAIL_CALLS:
+        t.skip("letting calls fail is written for x86-64")
+    bpf = next(number for number, name in tracer.syscall_names().items() if name == "bpf")
+    b = t.bundle("true")
+    b.write()
+
+    def run(**aim):
+        return tracer.traced(t.runtime.argv(["run", "--bundle", b.path, t.new_id()]), t.path("out"), **aim)
+
+    for _ in range(10):  # a wait more or less, and it is another call
+        calls = run()["calls"][0]
+        answer = run(victim=0, call=calls.index(bpf) + 1, error=errno.EAGAIN)
+        if answer["hit"] == bpf:
+            break
+    t.equal((answer["hit"], answer["code"]), (bpf, 0), "the call that failed, the exit code")
 
 
 def test_devices_are_denied_for_exec_too(t):
