@@ -92,7 +92,6 @@ os::Program InitProgram::program() const {
   program.kept = {their_channel_.get(), page_number_};
   program.first_closed = 3 + preserve_fds_;
   program.own_user_namespace = own_user_namespace_;
-  program.elsewhere = true;  // every plan has a SetCpuAffinity for it
   program.standard_input = streams_.in;
   program.standard_output = streams_.out;
   program.standard_error = streams_.err;

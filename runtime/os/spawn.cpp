@@ -16,7 +16,6 @@ namespace {
 
 constexpr long kSignalSetSize = 8;
 constexpr int kLastSignal = 64;
-constexpr int kMostProcessors = 8192;  // CONFIG_NR_CPUS
 
 struct KernelSignalAction {  // struct sigaction of the kernel
   void (*handler)(int);
@@ -75,17 +74,6 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
   return result;
 }
 
-// The scheduler leaves a child behind its parent, and moves it to an idle processor at execve(2) only. Where there is
-// no other processor, or none is allowed, it stays.
-void push_away(int pid) noexcept {
-  uint64_t allowed[kMostProcessors / 64] = {};
-  const long size = raw_syscall(__NR_sched_getaffinity, 0, sizeof allowed, address(allowed));
-  uint32_t here = 0;
-  if (size <= 0 || raw_syscall(__NR_getcpu, address(&here), 0, 0) < 0) return;
-  allowed[here / 64] &= ~(uint64_t{1} << here % 64);
-  (void)raw_syscall(__NR_sched_setaffinity, pid, size, address(allowed));
-}
-
 }  // namespace
 
 // Made ready by the parent: between the clone and the exec the child shares the parent's memory and may not allocate,
@@ -130,7 +118,8 @@ Spawning::Spawning(Program program) : shared_(new Shared(std::move(program))) {
   if (pid < 0) shared.clone_error = errno, shared.busy = 0;
   (void)raw_syscall(__NR_rt_sigprocmask, SIG_SETMASK, address(&before), 0, kSignalSetSize);
   if (pid > 0) shared.child = Child{pid, Fd(pidfd)};
-  if (pid > 0 && shared.program.elsewhere) push_away(pid);
+  // The scheduler leaves the child behind its parent on this processor, and moves it to an idle one at execve(2) only.
+  (void)raw_syscall(__NR_sched_yield);
 }
 
 Spawning::Spawning(Spawning&&) noexcept = default;

@@ -26,7 +26,6 @@ struct Program {
   unsigned first_closed = 3;  // descriptors from here on are closed at the exec, but for `kept`
   bool own_group = false;     // setpgid(0, 0)
   bool own_user_namespace = false;
-  bool elsewhere = false;  // kept off the caller's processor: for a program that sets its CPU affinity itself
 };
 
 struct Child {

@@ -2,7 +2,6 @@
 #include "os/spawn.hpp"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,27 +159,6 @@ TEST_CASE("spawn: a process group of its own", "[os]") {
   const std::size_t line = text.find('\n');
   REQUIRE(line != std::string::npos);
   CHECK(text.substr(0, line) + "\n" == text.substr(line + 1));
-}
-
-TEST_CASE("spawn: elsewhere than the caller", "[os]") {
-  cpu_set_t own;
-  REQUIRE(::sched_getaffinity(0, sizeof own, &own) == 0);
-  Program program = shell("grep Cpus_allowed: /proc/self/status");
-  const std::string everywhere = output_of(program);
-  program.elsewhere = true;
-  const std::string elsewhere = output_of(program);
-  CHECK((elsewhere == everywhere) == (CPU_COUNT(&own) == 1));
-
-  // The one processor that is allowed is not taken away.
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
-    if (CPU_ISSET(cpu, &own)) CPU_SET(cpu, &one);
-  REQUIRE(::sched_setaffinity(0, sizeof one, &one) == 0);
-  const std::string alone = output_of(program);
-  program.elsewhere = false;
-  CHECK(alone == output_of(program));
-  REQUIRE(::sched_setaffinity(0, sizeof own, &own) == 0);
 }
 
 TEST_CASE("spawn: a program by its descriptor", "[os]") {

@@ -66,11 +66,6 @@ bool may_be_beside(const Step& step) {
 void check_lanes(const Score& score) {
   const std::size_t spawn = score.only<SpawnPid1<Owned>>();
   CHECK(score.lane(spawn) == Lane::kInit);
-  // init starts with the host's processor taken from it.
-  const auto affinity = score.all<SetCpuAffinity<Owned>>();
-  REQUIRE_FALSE(affinity.empty());
-  CHECK(score.lane(affinity.front()) == Lane::kInit);
-  require_before({affinity.front()}, {spawn}, "init has all processors again before it makes pid 1");
   for (std::size_t i = 0; i < score.plan.steps.size(); ++i) {
     const PlannedStep& planned = score.plan.steps[i];
     INFO(i << " " << verb_of(planned.step));
