@@ -351,10 +351,9 @@ def test_index_that_names_one_document_many_times(t):
     made = layout(t)
     large = made.document({"schemaVersion": 2, "mediaType": INDEX, "manifests": [], "annotations": {"a": "x" * 4_000_000}},
                           INDEX)
-    started = time.monotonic()
-    text = unpack(t, made.write(*[large] * 9000), ok=False)
+    missing = {**large, "digest": digest(b"of no document")}  # whoever reads on says that this one is not there
+    text = unpack(t, made.write(*[large] * 40, missing), ok=False)
     t.contains(text, "too large")
-    t.true(time.monotonic() - started < 60, "it does not read all of them")
 
 
 # --- digests ----------------------------------------------------------------------------------------------------------
