@@ -22,13 +22,14 @@ else()
   target_link_options(wherry_link INTERFACE $<$<NOT:$<CONFIG:Release>>:-pie>)
 endif()
 
-# What a start passes through lies together, at the front: scripts/order-start. The script has INSERT, and so adds to the
-# linker's own.
+# What a start passes through lies together, at the front: scripts/order-start, which reads the linker's map. The script
+# has INSERT, and so adds to the linker's own.
 set(WHERRY_START_ORDER "${PROJECT_SOURCE_DIR}/cmake/start-order.ld")
 check_linker_flag(CXX "-Wl,-T,${WHERRY_START_ORDER}" WHERRY_HAS_ORDER)
 function(wherry_order_start target)
   if(WHERRY_HAS_ORDER)
-    target_link_options(${target} PRIVATE "$<$<CONFIG:Release>:-Wl,-T,${WHERRY_START_ORDER}>")
+    target_link_options(${target} PRIVATE
+      "$<$<CONFIG:Release>:-Wl,-T,${WHERRY_START_ORDER}>" "$<$<CONFIG:Release>:-Wl,-Map,$<TARGET_FILE:${target}>.map>")
     set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${WHERRY_START_ORDER}")
   endif()
 endfunction()

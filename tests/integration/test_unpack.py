@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import tarfile
-import time
 
 from itest import wherry_only
 from itest.image import INDEX, MANIFEST, Layout, digest, entry, tar
