@@ -56,15 +56,16 @@ def syscall_names():
 
 class Tracer:
     """Runs one command to its end. At call number `call` of process `victim`, if both are given, it kills the process,
-    or lets the call fail with `error` instead of being made.
+    or lets the call fail with `error` instead of being made. With `kind`, a number of the kernel's, only the calls of that
+    kind are numbered.
 
     Only calls of the runtime's own programs count: what a process does after it has become the user's is not.
     """
 
     OPTIONS = O_SYSGOOD | O_FORK | O_VFORK | O_CLONE | O_EXEC
 
-    def __init__(self, victim=None, call=None, error=None, own_only=False):
-        self.victim, self.call, self.error, self.own_only = victim, call, error, own_only
+    def __init__(self, victim=None, call=None, error=None, kind=None, own_only=False):
+        self.victim, self.call, self.error, self.kind, self.own_only = victim, call, error, kind, own_only
         self.order = {}  # tgid -> number by birth
         self.calls = {}  # tgid -> system call numbers, in order
         self.group = {}  # tid -> tgid
@@ -171,8 +172,11 @@ class Tracer:
             return
         if self.own_only and tgid in self.foreign:
             return
-        self.calls[tgid].append(info.nr)
-        if self.order[tgid] == self.victim and len(self.calls[tgid]) == self.call and self.hit is None:
+        calls = self.calls[tgid]
+        calls.append(info.nr)
+        if self.order[tgid] != self.victim or self.hit is not None or self.kind not in (None, info.nr):
+            return
+        if self.call == (len(calls) if self.kind is None else calls.count(self.kind)):
             self.hit = info.nr
             self.strike(tid, tgid, info.args[0])
 
