@@ -65,7 +65,7 @@ struct Context {
   SharedTree null_device;
 
   bool in_directory = false;  // ChangeDirectory
-  Fd slots[kMaxPlanSlots];    // here begins what few plans reach: pages that stay untouched
+  Fd slots[kMaxPlanSlots];    // from the low ones on; the last, and what follows, are on pages of their own
   char executable[kPathMax];  // FindExecutable
   char home[kPathMax];        // FindHome: "HOME=..."; empty: not needed
 };

@@ -13,7 +13,7 @@
 namespace wherry::init {
 namespace {
 
-// Never destroyed, and zero pages until touched.
+// Never destroyed, and zero pages until touched: what every plan needs is on the first.
 alignas(4096) unsigned char context_storage[sizeof(Context)];
 
 int descriptor(const char* text) noexcept {

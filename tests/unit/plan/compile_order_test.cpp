@@ -66,6 +66,10 @@ bool may_be_beside(const Step& step) {
 void check_lanes(const Score& score) {
   const std::size_t spawn = score.only<SpawnPid1<Owned>>();
   CHECK(score.lane(spawn) == Lane::kInit);
+  const auto affinity = score.all<SetCpuAffinity<Owned>>();
+  REQUIRE_FALSE(affinity.empty());
+  CHECK(score.lane(affinity.front()) == Lane::kInit);
+  require_before({affinity.front()}, {spawn}, "the caller's affinity is not pid 1's");
   for (std::size_t i = 0; i < score.plan.steps.size(); ++i) {
     const PlannedStep& planned = score.plan.steps[i];
     INFO(i << " " << verb_of(planned.step));
