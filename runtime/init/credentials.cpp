@@ -65,7 +65,7 @@ Outcome execute(const plan::SetCpuAffinity<Wired>& step, Context&) noexcept {
   const bool all = count == 0;
   if (all) __builtin_memset(cpus, 0xff, sizeof cpus), count = 128;
   const auto set = os::status_of(os::raw_syscall(__NR_sched_setaffinity, 0, count * 8L, os::address(cpus)));
-  return set || !all ? outcome_of(set) : done(1);
+  return all && (set.error() == EPERM || set.error() == ENOSYS) ? done(1) : outcome_of(set);
 }
 
 Outcome execute(const plan::SetScheduler<Wired>& step, Context&) noexcept {

@@ -2,6 +2,7 @@
 """What a process and an exec get beside identity: processors, scheduling, keyrings, personality, labels."""
 
 import ctypes
+import errno
 import json
 import os
 import platform
@@ -43,6 +44,14 @@ def test_the_callers_affinity_is_not_the_containers(t):
         t.equal(cpus(c.exec("sh", "-c", ALLOWED).out), mine, "processors of exec")
     finally:
         os.sched_setaffinity(0, before)
+
+
+@wherry_only("steps through the calls of this program")
+def test_a_reset_of_the_affinity_that_fails_is_told(t):
+    code, said = t.run_with_fault(t.bundle("true"), "sched_setaffinity", errno.ENOMEM, process=1)
+    t.equal(code, 1, "exit code")
+    t.contains(said, "set the CPU affinity", "ENOMEM")
+    t.equal(t.run_with_fault(t.bundle("true"), "sched_setaffinity", errno.EPERM, process=1), (0, ""), "a sandbox forbids it")
 
 
 def exec_process(t, c, **process):

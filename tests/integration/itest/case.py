@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from . import reaper, sandbox
+from . import reaper, sandbox, tracer
 from .bundle import Bundle, deep_merge
 from .leaks import mountinfo
 from .runtime import Failure, Runtime, TIMEOUT
@@ -189,6 +189,20 @@ class Case:
         """A foreground run to its end."""
         bundle.write()
         return self.runtime.call("run", "--bundle", bundle.path, *flags, self.new_id(), **spawn)
+
+    def run_with_fault(self, bundle, call, error, process=0):
+        """A run in which the first call of that name fails with an errno, in the process with that number by birth: 0 is
+        the runtime, 1 wherry-init. The exit code, and what stands on stderr."""
+        if not tracer.CAN_FAIL_CALLS:
+            raise Skip("letting calls fail is written for x86-64")
+        number = next(number for number, name in tracer.syscall_names().items() if name == call)
+        bundle.write()
+        argv = self.runtime.argv(["run", "--bundle", bundle.path, self.new_id()])
+        out = self.path(f"{call}.out")
+        answer = tracer.traced(argv, out, victim=process, call=1, kind=number, error=error)
+        self.equal(answer["hit"], number, f"the call that fails ({call})")
+        with open(out + ".err", encoding="utf-8") as said:
+            return answer["code"], said.read()
 
     def output(self, bundle, *flags, **spawn):
         """What a foreground run that must exit 0 prints."""
