@@ -6,18 +6,10 @@ import os
 
 from itest import known_differences, sandbox, wherry_only
 from itest.case import read
+from itest.limits import limited, need, value
 
 OPEN_FUSE = "mknod /dev/shm/fuse c 10 229 && echo made; exec 3< /dev/shm/fuse"
 MKNOD_SDA = "mknod /dev/shm/disk b 8 0 && head -c 1 /dev/shm/disk; echo $?"
-
-
-def controllers():
-    return set(read(sandbox.CGROUP_ROOT + "/cgroup.controllers").split())
-
-
-def need(t, name):
-    if name not in controllers():
-        t.skip(f"the {name} controller is not in cgroup2 on this host")
 
 
 def test_process_is_in_its_cgroup(t):
@@ -167,14 +159,6 @@ def test_devices_are_denied_for_exec_too(t):
 # Limits
 
 
-def limited(t, resources):
-    return t.running(t.bundle("sleep", "1000", linux={"resources": resources}))
-
-
-def value(t, c, name):
-    return read(os.path.join(t.cgroup_dir(c.bundle), name)).strip()
-
-
 def test_pids_limit(t):
     need(t, "pids")
     t.equal(value(t, limited(t, {"pids": {"limit": 20}}), "pids.max"), "20", "pids.max")
@@ -309,8 +293,7 @@ def test_update_pids(t):
 
 
 def test_unified(t):
-    if "hugetlb" not in controllers():
-        t.skip("the hugetlb controller is not in cgroup2 on this host")
+    need(t, "hugetlb")
     c = limited(t, {"unified": {"hugetlb.2MB.max": "8388608"}})
     t.equal(value(t, c, "hugetlb.2MB.max"), "8388608", "hugetlb.2MB.max")
 
@@ -337,7 +320,7 @@ LIMITS = {"memory": {"memory": {"limit": 33554432}}, "pids": {"pids": {"limit": 
 
 @wherry_only("a limit that restricts and cannot be set refuses the container in one line")
 def test_limit_without_its_controller_is_refused(t):
-    missing = sorted(set(LIMITS) - controllers())
+    missing = sorted(set(LIMITS) - t.box.controllers())
     if not missing:
         t.skip("every controller is in cgroup2 on this host")
     for name in missing:

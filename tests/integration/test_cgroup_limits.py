@@ -9,35 +9,16 @@ import subprocess
 
 from itest import known_differences, sandbox, wherry_only
 from itest.case import read
+from itest.limits import expect_files, limited, need, value
 
 MIB = 1 << 20
 OLD_SHARES = {"runc": "1.1 has the older formula for cpu.weight", "crun": "1.8 has the older formula for cpu.weight"}
 
 
-def need(t, *names):
-    missing = sorted(set(names) - set(read(sandbox.CGROUP_ROOT + "/cgroup.controllers").split()))
-    if missing:
-        t.skip(f"not in cgroup2 on this host: {' '.join(missing)}")
-
-
-def limited(t, resources, *args):
-    return t.running(t.bundle(*(args or ("sleep", "1000")), linux={"resources": resources}))
-
-
-def value(t, c, name):
-    path = os.path.join(t.cgroup_dir(c.bundle), name)
-    if not os.path.exists(path):
-        t.skip(f"this kernel has no {name}")
-    return read(path).strip()
-
-
 def expect(t, controller, resources, **files):
-    """The files of a container with these resources; "__" stands for "." in their names."""
     need(t, controller)
     c = limited(t, resources)
-    for name, wanted in files.items():
-        file = name.replace("__", ".")
-        t.equal(value(t, c, file), wanted, file)
+    expect_files(t, c, **files)
     return c
 
 
@@ -431,7 +412,7 @@ def test_exec_in_no_cgroup_outside(t):
 @wherry_only("doctor is Wherry's")
 def test_doctor_names_the_missing_controllers(t):
     names = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma"}
-    missing = names - set(read(sandbox.CGROUP_ROOT + "/cgroup.controllers").split())
+    missing = names - t.box.controllers()
     if not missing:
         t.skip("every controller is in cgroup2 on this host")
     lines = [line for line in t.runtime.call("doctor").out.splitlines() if "cgroup controllers" in line]

@@ -5,33 +5,11 @@ import json
 import os
 import signal
 
-from itest import known_differences, sandbox, wherry_only
+from itest import known_differences, wherry_only
 from itest.case import read
+from itest.limits import expect_files, limited, need, value
 
 MIB = 1 << 20
-
-
-def need(t, *names):
-    missing = sorted(set(names) - set(read(sandbox.CGROUP_ROOT + "/cgroup.controllers").split()))
-    if missing:
-        t.skip(f"not in cgroup2 on this host: {' '.join(missing)}")
-
-
-def limited(t, resources, *args):
-    return t.running(t.bundle(*(args or ("sleep", "1000")), linux={"resources": resources}))
-
-
-def value(t, c, name):
-    path = os.path.join(t.cgroup_dir(c.bundle), name)
-    if not os.path.exists(path):
-        t.skip(f"this kernel has no {name}")
-    return read(path).strip()
-
-
-def expect(t, c, **files):
-    for name, wanted in files.items():
-        file = name.replace("__", ".")
-        t.equal(value(t, c, file), wanted, file)
 
 
 def update_json(t, c, resources, call="ok"):
@@ -45,9 +23,9 @@ def test_memory_flags(t):
     need(t, "memory")
     c = limited(t, {})
     t.runtime.ok("update", "--memory", "64m", "--memory-reservation", "32MiB", "--memory-swap", "100663296", c.id)
-    expect(t, c, memory__max=str(64 * MIB), memory__low=str(32 * MIB), memory__swap__max=str(32 * MIB))
+    expect_files(t, c, memory__max=str(64 * MIB), memory__low=str(32 * MIB), memory__swap__max=str(32 * MIB))
     t.runtime.ok("update", "--memory", "-1", c.id)
-    expect(t, c, memory__max="max", memory__swap__max="max", memory__low=str(32 * MIB))
+    expect_files(t, c, memory__max="max", memory__swap__max="max", memory__low=str(32 * MIB))
 
 
 @known_differences({"runc": "1.1 has the older formula, and no burst", "crun": "1.8 has the older formula, and no burst"})
@@ -56,33 +34,33 @@ def test_cpu_flags(t):
     c = limited(t, {})
     t.runtime.ok("update", "--cpu-period", "50000", "--cpu-quota", "20000", "--cpu-share", "2048", "--cpuset-cpus", "0",
                  "--cpuset-mems", "0", c.id)
-    expect(t, c, cpu__max="20000 50000", cpu__weight="174", cpuset__cpus="0", cpuset__mems="0")
+    expect_files(t, c, cpu__max="20000 50000", cpu__weight="174", cpuset__cpus="0", cpuset__mems="0")
     t.runtime.ok("update", "--cpu-burst", "10000", c.id)
-    expect(t, c, cpu__max="20000 50000", cpu__max__burst="10000")
+    expect_files(t, c, cpu__max="20000 50000", cpu__max__burst="10000")
     t.runtime.ok("update", "--cpu-idle", "1", c.id)
-    expect(t, c, cpu__idle="1")
+    expect_files(t, c, cpu__idle="1")
     t.runtime.ok("update", "--cpu-idle", "0", "--cpu-share", "1024", c.id)
-    expect(t, c, cpu__idle="0", cpu__weight="100")
+    expect_files(t, c, cpu__idle="0", cpu__weight="100")
 
 
 def test_quota_and_period_alone_keep_the_other(t):
     need(t, "cpu")
     c = limited(t, {"cpu": {"quota": 20000, "period": 50000}})
     t.runtime.ok("update", "--cpu-quota", "30000", c.id)
-    expect(t, c, cpu__max="30000 50000")
+    expect_files(t, c, cpu__max="30000 50000")
     t.runtime.ok("update", "--cpu-period", "60000", c.id)
-    expect(t, c, cpu__max="30000 60000")
+    expect_files(t, c, cpu__max="30000 60000")
     t.runtime.ok("update", "--cpu-quota", "-1", c.id)
-    expect(t, c, cpu__max="max 60000")
+    expect_files(t, c, cpu__max="max 60000")
 
 
 def test_pids_flag(t):
     need(t, "pids")
     c = limited(t, {"pids": {"limit": 20}})
     t.runtime.ok("update", "--pids-limit", "30", c.id)
-    expect(t, c, pids__max="30")
+    expect_files(t, c, pids__max="30")
     t.runtime.ok("update", "--pids-limit", "-1", c.id)
-    expect(t, c, pids__max="max")
+    expect_files(t, c, pids__max="max")
 
 
 @wherry_only("the peers pass over some in silence")
@@ -105,9 +83,9 @@ def test_resources_from_a_file_and_from_stdin(t):
     c = limited(t, {"memory": {"limit": 64 * MIB}})
     path = t.file("resources.json", json.dumps({"memory": {"limit": 32 * MIB}, "pids": {"limit": 9}}))
     t.runtime.ok("update", "-r", path, c.id)
-    expect(t, c, memory__max=str(32 * MIB), pids__max="9")
+    expect_files(t, c, memory__max=str(32 * MIB), pids__max="9")
     update_json(t, c, {"pids": {"limit": 10}})
-    expect(t, c, memory__max=str(32 * MIB), pids__max="10")
+    expect_files(t, c, memory__max=str(32 * MIB), pids__max="10")
 
 
 def test_zero_is_unset(t):
@@ -118,21 +96,21 @@ def test_zero_is_unset(t):
     update_json(t, c, {"memory": {"limit": 0, "reservation": 0, "swap": 0}, "pids": {},
                        "cpu": {"shares": 0, "quota": 0, "period": 0, "realtimeRuntime": 0, "realtimePeriod": 0,
                                "cpus": "", "mems": ""}, "blockIO": {"weight": 0}})
-    expect(t, c, memory__max=str(64 * MIB), memory__low=str(32 * MIB), cpu__max="20000 50000", pids__max="20")
+    expect_files(t, c, memory__max=str(64 * MIB), memory__low=str(32 * MIB), cpu__max="20000 50000", pids__max="20")
 
 
 def test_swap_follows_memory(t):
     need(t, "memory")
     c = limited(t, {"memory": {"limit": 64 * MIB, "swap": 96 * MIB}})
     t.runtime.ok("update", "--memory", "80m", c.id)
-    expect(t, c, memory__max=str(80 * MIB), memory__swap__max=str(16 * MIB))
+    expect_files(t, c, memory__max=str(80 * MIB), memory__swap__max=str(16 * MIB))
     t.runtime.ok("update", "--memory-swap", "128m", c.id)
-    expect(t, c, memory__max=str(80 * MIB), memory__swap__max=str(48 * MIB))
+    expect_files(t, c, memory__max=str(80 * MIB), memory__swap__max=str(48 * MIB))
     t.runtime.ok("update", "--memory", "64m", c.id)
-    expect(t, c, memory__max=str(64 * MIB), memory__swap__max=str(64 * MIB))
+    expect_files(t, c, memory__max=str(64 * MIB), memory__swap__max=str(64 * MIB))
     t.runtime.fails("update", "--memory", "129m", c.id)
     t.runtime.fails("update", "--memory-swap", "63m", c.id)
-    expect(t, c, memory__max=str(64 * MIB), memory__swap__max=str(64 * MIB))
+    expect_files(t, c, memory__max=str(64 * MIB), memory__swap__max=str(64 * MIB))
 
 
 @known_differences({"runc": "1.1 has no such check", "crun": "1.8 has no such check"})
@@ -144,7 +122,7 @@ def test_check_before_update(t):
     t.contains(result.err, "/memory/limit", "in use", "rejecting memory limit")
     result = update_json(t, c, {"memory": {"limit": 4 * MIB, "swap": 5 * MIB, "checkBeforeUpdate": True}}, "fails")
     t.contains(result.err, "/memory/swap", "in use", "rejecting memory+swap limit")
-    expect(t, c, memory__max="max")
+    expect_files(t, c, memory__max="max")
 
 
 @known_differences({"runc": "1.1 leaves what it has written", "crun": "1.8 leaves what it has written"})
@@ -157,7 +135,7 @@ def test_all_or_nothing(t):
     t.contains(result.err, "memory.nosuch")
     t.equal({name: value(t, c, name) for name in before}, before, "files after the failed update")
     t.runtime.ok("update", "--pids-limit", "40", c.id)
-    expect(t, c, pids__max="40")
+    expect_files(t, c, pids__max="40")
 
 
 @wherry_only("one line that names the place")
@@ -179,7 +157,7 @@ def test_hugetlb_update(t):
         update_json(t, c, {"hugepageLimits": [{"pageSize": "2MB", "limit": 8388608}]})
     else:
         update_json(t, c, {"unified": {"hugetlb.2MB.max": "8388608"}})
-    expect(t, c, hugetlb__2MB__max="8388608")
+    expect_files(t, c, hugetlb__2MB__max="8388608")
 
 
 # Devices
@@ -228,11 +206,11 @@ def test_update_without_devices_leaves_them(t):
 def test_created_and_paused_containers(t):
     c = t.created(t.bundle("sleep", "1000"))
     update_json(t, c, {"unified": {"cgroup.max.depth": "5"}})
-    expect(t, c, cgroup__max__depth="5")
+    expect_files(t, c, cgroup__max__depth="5")
     c.start()
     t.runtime.ok("pause", c.id)
     update_json(t, c, {"unified": {"cgroup.max.depth": "6"}})
-    expect(t, c, cgroup__max__depth="6")
+    expect_files(t, c, cgroup__max__depth="6")
     t.equal(c.status(), "paused", "status")
     c.delete("--force")
     t.clean()

@@ -8,6 +8,7 @@ import subprocess
 
 from itest import ConsoleSocket, Pty, known_differences, needs, sandbox, wherry_only
 from itest.case import load, read
+from itest.limits import need
 from itest.terminal import read_until
 from itest.user import ID, SUBORDINATE
 
@@ -278,8 +279,7 @@ def test_exec_is_in_the_containers_cgroup(t):
 
 
 def test_limits_with_a_cgroup(t):
-    if "pids" not in t.box.controllers():
-        t.skip("the pids controller is not in cgroup2 on this host")
+    need(t, "pids")
     delegation = t.as_user(delegated=True, controllers=("pids", "memory"))
     c = t.running(t.bundle("sleep", "1000", linux={"resources": {"pids": {"limit": 7}, "memory": {"limit": 1 << 25}}}))
     t.equal(read(f"{delegation.dir}/{c.id}/pids.max"), "7\n", "pids.max")

@@ -10,6 +10,7 @@ import subprocess
 
 from itest import wherry_only
 from itest.case import read
+from itest.limits import need
 from itest.runtime import SLOW, Failure
 from itest.shim import (CREATED, PAUSED, RUNNING, STOPPED, EventServer, ShimCase, ShimError, alive, client, decode,
                         encode, shim_program)
@@ -234,7 +235,7 @@ def test_stats(t):
     t.equal(stats[1], [b"io.containerd.cgroups.v2.Metrics"], "type")
     metrics = decode(stats[2][0])
     t.true(decode(metrics[2][0]).get(1, [0])[0] > 0, "a CPU usage")
-    if "pids" in read("/sys/fs/cgroup/cgroup.controllers").split():
+    if "pids" in t.box.controllers():
         t.equal(decode(metrics[1][0])[1], [1], "pids.current")
 
 
@@ -261,8 +262,7 @@ def test_update(t):
     shim = ShimCase(t)
     name = shim.running()
     t.contains(shim.refused(2, "Update", {1: name, 2: {1: "x", 2: '{"pids":{"limit":"many"}}'}}), "/pids/limit")
-    if "pids" not in read("/sys/fs/cgroup/cgroup.controllers").split():
-        t.skip("the pids controller is not there")
+    need(t, "pids")
     shim.call("Update", {1: name, 2: {1: "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources",
                                       2: '{"pids":{"limit":23}}'}})
     metrics = decode(decode(shim.call("Stats", {1: name})[1][0])[2][0])
@@ -271,8 +271,7 @@ def test_update(t):
 
 @wherry_only(SHIM)
 def test_a_kill_for_want_of_memory_is_told_before_the_exit(t):
-    if "memory" not in read("/sys/fs/cgroup/cgroup.controllers").split():
-        t.skip("the memory controller is not there")
+    need(t, "memory")
     shim = ShimCase(t)
     bundle = t.bundle("sh", "-c", "x=a; while true; do x=$x$x; done")
     bundle.linux.setdefault("resources", {})["memory"] = {"limit": 16 << 20, "swap": 16 << 20}
