@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Does a life cost more where there is more? (See README.md.) Lives beside 1, 100 and 1,000 living containers; 1, 8 and
-32 lives at a time, and one per processor; and lives below 0, 1,000 and 5,000 mounts of the host's; wherry, crun, runc and the floor in turn."""
+32 lives at a time, and one per processor; lives below 0, 1,000 and 5,000 mounts of the host's; wherry, crun, runc and the
+floor in turn."""
 import ctypes
 import os
 import statistics
