@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # `fuzzers` builds them all. One libFuzzer target per file: tests/fuzz/<name>.cpp → fuzz_<name>, seeds in tests/fuzz/corpus/<name>/.
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  message(FATAL_ERROR "WHERRY_FUZZ needs clang: libFuzzer is part of it (cmake --preset fuzz)")
+  message(FATAL_ERROR "WHERRY_FUZZ needs clang: libFuzzer is part of it (cmake --preset asan)")
 endif()
 
 file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*.cpp")

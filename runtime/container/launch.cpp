@@ -140,6 +140,7 @@ Launch::Reached Launch::play(const std::function<void()>& meanwhile) {
       state_.status = "created";
       ++cursor_;
       at_await_start_ = true;
+      reap_init();
       return Reached::kAwaitStart;
     }
   }
@@ -313,21 +314,12 @@ bool Launch::needs_pid() const {
   return pid_ == 0 && spawn && cursor_ > *spawn;
 }
 
-bool Launch::init_has_a_word_before_pid1() const {
-  const auto spawn = plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_);
-  for (uint32_t index = cursor_; spawn && index < *spawn; ++index)
-    if (plan_.steps[index].lane == plan::Lane::kHost) return true;
-  return false;
-}
-
-// Before pid 1 is known the end of wherry-init is waited for: it may be killed while pid 1 holds the channel open, and
-// to be woken by its message, just when pid 1 starts, would only take the processor from pid 1.
+// wherry-init may be killed while pid 1, of which it was to tell, holds the channel open.
 void Launch::wait_for_word() {
   if (pid_ != 0) return;
-  const bool listens = init_has_a_word_before_pid1();
   os::pollfd fds[2] = {{init_.pidfd.get(), os::kPollIn, 0}, {channel_.get(), os::kPollIn, 0}};
-  while (fds[0].revents == 0 && (!listens || fds[1].revents == 0)) {
-    auto ready = os::poll(fds, listens ? 2 : 1, -1);
+  while (fds[0].revents == 0 && fds[1].revents == 0) {
+    auto ready = os::poll(fds, 2, -1);
     if (!ready && ready.error() != EINTR) throw Error("listen to wherry-init").because(ready.error());
   }
   // Its last words are on the channel, unless it was killed before it could say them.
@@ -373,13 +365,15 @@ void Launch::accept_produced(const Message& message, std::vector<os::Fd> fds) {
     case plan::slot::kPid1:
       pid_ = message.pid;
       pidfd_ = std::move(fds[0]);
-      // It ends when pid 1 is there and its own last steps are done.
-      if (reap_init().status() != 0) fail_with_last_words();
       if (tell_) {
+        reap_init();  // it still writes how long the clone took
         tell_container_steps(plan::index_of<plan::SpawnPid1<plan::Owned>>(plan_).value_or(0));
         tell_(plan::narrate_pid1(pid_));
       }
-      if (manager_) manager_->first_leaves(cgroup_.get());
+      if (find_step<plan::StartScope>(plan_) != nullptr) {
+        reap_init();  // it is in the scope itself
+        manager_->first_leaves(cgroup_.get());
+      }
       execute_beside_steps();
       if (on_pid1_) on_pid1_();
       return;
@@ -450,7 +444,7 @@ void Launch::check_that_program_runs() {
   const int error = __atomic_load_n(&page_->error, __ATOMIC_ACQUIRE);
   const uint32_t step = page_->step;
   if (error != 0) fail({step, error, static_cast<plan::Detail>(page_->detail), page_->argument});
-  if (init_.pidfd) fail_without_plan();
+  if (pid_ == 0) fail_without_plan();
   const bool executed =
       step < plan_.steps.size() && std::holds_alternative<plan::Exec<plan::Owned>>(plan_.steps[step].step);
   if (!executed) {
@@ -464,6 +458,7 @@ void Launch::check_that_program_runs() {
 
 Launch::Reached Launch::finish() {
   check_that_program_runs();
+  reap_init();
   state_.status = "running";
   cursor_ = page_->step + 1;
   tell_container_steps(page_->step);
@@ -501,20 +496,13 @@ void Launch::tell_container_steps(uint32_t end) {
 
 // It has ended before there was a pid 1, and has written nothing on the page.
 void Launch::fail_without_plan() {
-  const os::Exit exit = reap_init();
-  if (!exit.signaled && exit.code > plan::kExitWithoutPlan)
-    throw Error("read the plan in wherry-init").because(exit.code - plan::kExitWithoutPlan);
+  const auto exit = reap_init();
+  if (exit && !exit->signaled && exit->code > plan::kExitWithoutPlan)
+    throw Error("read the plan in wherry-init").because(exit->code - plan::kExitWithoutPlan);
 }
 
-// wherry-init has ended behind the clone. What it said is on the channel already, perhaps behind words of pid 1's.
-void Launch::fail_with_last_words() {
-  os::pollfd said{channel_.get(), os::kPollIn, 0};
-  while (os::poll(&said, 1, 0) && (said.revents & os::kPollIn) != 0 && next_message()) said.revents = 0;
-  check_that_program_runs();
-  throw Error("set up the container").detail("wherry-init was killed");
-}
-
-os::Exit Launch::reap_init() {
+std::optional<os::Exit> Launch::reap_init() {
+  if (!init_.pidfd) return std::nullopt;
   const auto exit = os::reap(init_.pidfd.get());
   if (!exit) throw Error("wait for wherry-init").because(exit.error());
   init_.pidfd.reset();

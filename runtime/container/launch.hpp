@@ -83,7 +83,6 @@ class Launch {
   void execute_beside_steps();
   void prepare_beside_steps();
   [[nodiscard]] bool is_sync_point(uint32_t index) const;
-  [[nodiscard]] bool init_has_a_word_before_pid1() const;
   void execute_timed(uint32_t index);
   void execute(const plan::CreateCgroup& step);
   void execute(const plan::StartScope& step);
@@ -109,10 +108,9 @@ class Launch {
   bool receive();
   void wait_for_word();
   [[nodiscard]] bool needs_pid() const;
-  os::Exit reap_init();
+  std::optional<os::Exit> reap_init();  // which ends when it has told of pid 1; nothing if it has been reaped
   void fail_without_plan();
   [[nodiscard]] bool awaits_tree(plan::Slot slot) const;
-  [[noreturn]] void fail_with_last_words();
   void accept_produced(const plan::Message& message, std::vector<os::Fd> fds);
   [[noreturn]] void fail(const plan::Failure& failure);
   void check_that_program_runs();

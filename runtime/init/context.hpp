@@ -53,7 +53,7 @@ struct Context {
   plan::Lane lane = plan::Lane::kInit;  // of this process
   uint64_t made_ahead = 0;              // CLONE_NEW* that Ahead asked for...
   int ahead_error = 0;                  // ...and what came of it
-  bool spawned = false;                 // pid 1 goes on by itself: only steps of the init lane are left for init
+  bool spawned = false;                 // pid 1 goes on by itself, and the host knows it: init's work is done
 
   Fd proc;  // the host's procfs: writes through /proc/self and /proc/sys act on the calling task
   Fd root;  // the rootfs, once MountRoot or ChangeRoot has it

@@ -115,15 +115,15 @@ void play(Context& context, uint32_t step) noexcept {
   while (!cursor.at_end()) {
     if (!cursor.load()) fail(context, failed(EBADMSG, Detail::kPlan));
     const Lane lane = cursor.header().lane;
-    if (lane == Lane::kHost && !context.spawned) {
+    if (lane == Lane::kHost) {
       context.step = cursor.index();
       go_to(cursor, hand_over(context, cursor.index()), context);
       continue;
     }
     if (lane == context.lane) perform_timed(cursor, context);
+    if (context.spawned) os::exit_group(0);
     cursor.next();
   }
-  if (context.spawned) os::exit_group(0);
   fail(context, failed(EBADMSG, Detail::kPlan));  // a plan ends in Exec
 }
 

@@ -63,6 +63,7 @@ uint64_t fresh_namespaces(const oci::Spec& spec, uint64_t wanted) {
 void create_namespaces(Composer& out) {
   if (const uint64_t types = fresh_namespaces(out.spec, kUnshared); types != 0)
     out.init(CreateNamespaces<Owned>{{types}}, "/linux/namespaces");
+  if (out.is_new(NamespaceType::kNetwork)) out.init(BringUpLoopback<Owned>{}, "/linux/namespaces");
 }
 
 void move_net_devices(Composer& out) {
@@ -252,7 +253,6 @@ void compile_entry(Composer& out) {
   join_resctrl_group(out);
   compile_cgroup(out);  // beside, and so behind the steps that wait for the host
   spawn_pid1(out);
-  if (out.is_new(NamespaceType::kNetwork)) out.init(BringUpLoopback<Owned>{}, "/linux/namespaces");
   // Nothing of the config's runs before the next sync point, and the kernel takes its time to verify the filter.
   // bpf(2) asks for rights over the initial user namespace; where mknod(2) is EPERM too, there is nothing to filter.
   if (out.facts.privileged && !out.facts.in_user_namespace && out.facts.cgroup_manager != CgroupManager::kDisabled)

@@ -12,8 +12,8 @@
 namespace wherry::plan {
 
 // Who executes a step. A change of lane is a sync point, except for kBeside: those steps are the host's as well, but it
-// does them while the container's voice goes on, and is done with them before the next sync point. Steps of the init
-// lane behind SpawnPid1 are init's last: it does them beside pid 1, and ends.
+// does them while the container's voice goes on, and is done with them before the next sync point. SpawnPid1 is the
+// last step of the init lane.
 enum class Lane : uint8_t { kHost, kInit, kPid1, kBeside };
 
 // What does not exist yet when the plan is made has a name instead: a slot, which is bound to a descriptor later.

@@ -73,7 +73,7 @@ void check_lanes(const Score& score) {
   for (std::size_t i = 0; i < score.plan.steps.size(); ++i) {
     const PlannedStep& planned = score.plan.steps[i];
     INFO(i << " " << verb_of(planned.step));
-    if (planned.lane == Lane::kInit && i > spawn) CHECK(std::holds_alternative<BringUpLoopback<Owned>>(planned.step));
+    if (planned.lane == Lane::kInit) CHECK(i <= spawn);
     if (planned.lane == Lane::kPid1) CHECK(i > spawn);
     if (planned.lane == Lane::kBeside) CHECK(may_be_beside(planned.step));
     if (is_host_verb(planned.step)) {
@@ -131,6 +131,8 @@ void check_namespaces(const Score& score, bool privileged) {
     if (privileged) require_before(rest, user, "a privileged host enters the user namespace last");
     if (!privileged) require_before(user, rest, "an unprivileged host enters the user namespace first");
   }
+  require_before(score.all<CreateNamespaces<Owned>>(), score.all<BringUpLoopback<Owned>>(),
+                 "the loopback of a new network");
   const auto created = score.all<CreateUserNamespace<Owned>>();
   require_before(created, {hidden}, "dumpable while the id maps are written");
   require_before(created, score.all<MapIds>(), "maps of the new user namespace");
