@@ -122,7 +122,8 @@ void Loop::wait(int timeout_ms) {
   const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    const auto found = watched_.find(event.data.u64);
+    const std::uint64_t watch = event.data.u64;  // the structure is packed: no reference to what is in it
+    const auto found = watched_.find(watch);
     if (found == watched_.end()) continue;  // forgotten by one that came before it
     const std::shared_ptr<Watched> held = found->second;
     attempt([&] { held->callback(event.events); });
